@@ -1,0 +1,21 @@
+"""The two ways in which proxytune refuses to go on, and the exit codes that go with them."""
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used: exit code 2.
+
+    The message says what was given, what is allowed and which field to change.
+    """
+
+    exit_code = 2
+
+    @classmethod
+    def of_field(cls, where: object, field: str, value: object, allowed: str) -> "InputError":
+        """One bad `field` of the file (or option) `where`."""
+        return cls(f"{where}: {field} = {value!r}: {allowed}")
+
+
+class RunError(RuntimeError):
+    """Something failed while running: exit code 1."""
+
+    exit_code = 1

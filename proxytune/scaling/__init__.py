@@ -1,0 +1,1 @@
+"""The scaling rules and what follows from them; pure Python, no torch."""

@@ -1,0 +1,68 @@
+"""A pack on its way to a worker, and what comes back: the contract of search, training and records."""
+
+from pathlib import Path
+
+from proxytune.spec.base import Spec
+from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.spec.parameterization import Parameterization
+from proxytune.spec.shape import Shape
+from proxytune.spec.training import TrainingSpec
+
+
+class Member(Spec):
+    """One trial in a pack."""
+
+    number: int
+    """The trial's number; unique in the pack."""
+    seed: int
+    """Seed of its initial weights."""
+    hyperparameters: BaseHyperparameters
+    """Its base hyperparameters."""
+
+
+class PackSpec(Spec):
+    """Trials of one shape that train together as one batched model, on the same batches."""
+
+    name: str
+    """Unique in the study; names the checkpoint."""
+    shape: Shape
+    """The shape that is trained."""
+    base: Shape
+    """The shape at which every multiplier is 1."""
+    parameterization: Parameterization
+    """The scaling rules."""
+    training: TrainingSpec
+    """Length, batch and schedule."""
+    data_seed: int
+    """Seed of the order of batches."""
+    tokens: Path
+    """Folder of the token cache."""
+    members: tuple[Member, ...]
+    """The trials."""
+    checkpoint: Path | None = None
+    """File that the pack's state is kept in, atomically, at every evaluation; None: nowhere."""
+    threads: int = 1
+    """CPU threads."""
+
+
+class Evaluation(Spec):
+    """One member at one evaluation."""
+
+    number: int
+    """The member's number."""
+    step: int
+    """Optimizer steps done."""
+    tokens: int
+    """Tokens trained on."""
+    train_loss: float | None
+    """Mean training loss since the evaluation before, nats a token; None if not finite."""
+    validation_loss: float | None
+    """Validation loss, nats a token; None if not finite."""
+    grad_norm: float | None
+    """Gradient norm at this step, before clipping; None if not finite."""
+    lr_factor: float
+    """Learning rate at this step over its peak."""
+    seconds: float
+    """The member's share of the pack's time since its start."""
+    diverged: bool = False
+    """The loss was not finite, or too high to come back."""
