@@ -2,8 +2,14 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, ValidationError, ValidationInfo
-from pydantic import field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from proxytune.spec.base import NAME_PATTERN, Spec
@@ -78,8 +84,9 @@ class StudySpec(Spec):
     @classmethod
     def _space_is_allowed(cls, search: SearchSpec, info: ValidationInfo) -> SearchSpec:
         fixed = info.data.get("hyperparameters")
-        for name, axis in search.space.items() if fixed is not None else ():
-            _require_allowed(name, axis, fixed)
+        if fixed is not None:
+            for name, axis in search.space.items():
+                _require_allowed(name, axis, fixed)
         return search
 
     def hyperparameters_of(self, params: dict[str, Any]) -> BaseHyperparameters:

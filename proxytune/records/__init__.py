@@ -1,0 +1,1 @@
+"""Where finished trials go: MLflow and Parquet, behind one interface."""

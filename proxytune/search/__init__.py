@@ -1,0 +1,1 @@
+"""Who trains what, and where: Optuna suggests, executors train packs."""

@@ -1,0 +1,88 @@
+"""Packs in, evaluations out: the interfaces between who asks for training and who does it."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from proxytune.spec.pack import Evaluation, PackSpec
+
+
+class PackRunner(Protocol):
+    """One pack in training."""
+
+    def advance(self) -> Sequence[Evaluation]:
+        """Trains to the next evaluation and returns that of every member still in training.
+
+        The first call after a restore also returns the evaluations from before, oldest first.
+        """
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Takes members out of training."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no member is in training any more."""
+
+
+RunnerFactory = Callable[[PackSpec], PackRunner]
+"""Starts a pack, from its checkpoint if there is one. A function of a module: Ray pickles it."""
+
+
+class PackSource(Protocol):
+    """Who asks for packs and judges them. Lives in the driver; knows no executor."""
+
+    def next_pack(self) -> PackSpec | None:
+        """The next pack to train; None if there is none at the moment."""
+
+    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
+        """Called after every `advance`; returns the members to drop. Repeated ones are ignored."""
+
+    def finish(self, pack: PackSpec) -> None:
+        """Called once the pack is done."""
+
+    def fail(self, pack: PackSpec, reason: str) -> None:
+        """Called when the pack is lost and will not be tried again."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no pack would come any more if those in flight ended well."""
+
+
+class Executor(Protocol):
+    """Trains packs. Used as a context manager; `run` may be called several times."""
+
+    def __enter__(self) -> "Executor":
+        """Acquires what training needs."""
+
+    def __exit__(self, *exception: object) -> None:
+        """Gives it back."""
+
+    def run(self, source: PackSource) -> None:
+        """Trains until the source is exhausted.
+
+        Raises KeyboardInterrupt when the user stops it; packs in flight are then left as they are.
+        """
+
+
+class LocalExecutor:
+    """Trains one pack after another in this process."""
+
+    def __init__(self, start: RunnerFactory) -> None:
+        self._start = start
+
+    def __enter__(self) -> "LocalExecutor":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def run(self, source: PackSource) -> None:
+        """Trains until the source is exhausted; an exception in a pack fails that pack alone."""
+        while (pack := source.next_pack()) is not None:
+            try:
+                runner = self._start(pack)
+                while not runner.done:
+                    runner.drop(source.report(pack, runner.advance()))
+            except Exception as error:
+                source.fail(pack, f"{type(error).__name__}: {error}")
+            else:
+                source.finish(pack)
