@@ -10,9 +10,9 @@ class InputError(ValueError):
     exit_code = 2
 
     @classmethod
-    def of_field(cls, where: object, field: str, value: object, allowed: str) -> "InputError":
-        """One bad `field` of the file (or option) `where`."""
-        return cls(f"{where}: {field} = {value!r}: {allowed}")
+    def of_field(cls, field: str, value: object, allowed: str) -> "InputError":
+        """One bad field, by its dotted name."""
+        return cls(f"{field} = {value!r}: {allowed}")
 
 
 class RunError(RuntimeError):

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""Names of studies and targets: they become folder names, so nothing in them can leave a folder."""
+"""Names of studies and targets. They become folder names: nothing in them can leave a folder."""
 
 
 class Spec(BaseModel):

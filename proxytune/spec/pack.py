@@ -1,4 +1,4 @@
-"""A pack on its way to a worker, and what comes back: the contract of search, training and records."""
+"""A pack on its way to a worker, and what comes back: the contract of search and training."""
 
 from pathlib import Path
 

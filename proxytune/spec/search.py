@@ -1,4 +1,4 @@
-"""The search part of a study: which base hyperparameters vary, over what, and how they are chosen."""
+"""The search part of a study: which base hyperparameters vary, and how they are chosen."""
 
 from typing import Annotated, Any, Literal
 

@@ -52,7 +52,7 @@ class StudySpec(Spec):
     """How the best trial is confirmed."""
     execution: ExecutionSpec = ExecutionSpec()
     """Where packs train."""
-    seed: NonNegativeInt = 0
+    seed: int = Field(0, ge=0, lt=2**31)
     """Seed of initial weights, batch order and sampler."""
 
     @field_validator("proxy")

@@ -1,0 +1,1 @@
+"""Corpus -> tokens on disk -> batches, each a pure function of (seed, step)."""

@@ -1,0 +1,32 @@
+"""Which tokens a step sees: a pure function of (seed, step), whatever was trained before.
+
+Notation: B sequences, T = seq_len.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from proxytune.data.tokens import TokenArray
+
+Batch = npt.NDArray[np.int64]
+
+
+def training_batch(
+    tokens: TokenArray, seed: int, step: int, batch_size: int, seq_len: int
+) -> Batch:
+    """The batch of one step: (B, T + 1) tokens, inputs and the next ones together."""
+    starts = np.random.default_rng([seed, step]).integers(len(tokens) - seq_len, size=batch_size)
+    return _windows(tokens, starts, seq_len)
+
+
+def validation_batches(tokens: TokenArray, count: int, batch_size: int, seq_len: int) -> Batch:
+    """The batches of every evaluation: (count, B, T + 1), spread evenly over the tokens.
+
+    They depend on no seed, so that all trials, and a target and its proxy, answer the same exam.
+    """
+    starts = np.linspace(0, len(tokens) - seq_len - 1, count * batch_size).astype(np.int64)
+    return _windows(tokens, starts, seq_len).reshape(count, batch_size, seq_len + 1)
+
+
+def _windows(tokens: TokenArray, starts: npt.NDArray[np.int64], seq_len: int) -> Batch:
+    return tokens[starts[:, None] + np.arange(seq_len + 1)].astype(np.int64)

@@ -1,0 +1,81 @@
+"""Tokens on disk, cached by content: one memory-mapped file a split."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from proxytune.data.corpus import Corpus, read_corpus
+from proxytune.errors import InputError
+from proxytune.spec.training import DataSpec
+
+TokenArray = npt.NDArray[np.uint8]
+
+DOCUMENT_END = b"\0"
+"""Token 0 stands between documents."""
+FORMAT = "1"
+"""Part of the cache's key: a change in how tokens are written makes new files."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenData:
+    """Both splits, one token a byte."""
+
+    train: TokenArray
+    validation: TokenArray
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Maps the files that `prepare` wrote."""
+        return cls(*(np.memmap(folder / f"{split}.bin", np.uint8, "r") for split in SPLITS))
+
+
+SPLITS = ("train", "validation")
+
+
+def prepare(data: DataSpec, seq_len: int, cache: Path) -> Path:
+    """Reads the corpus and writes its tokens, unless the cache has them; returns their folder.
+
+    Raises InputError for a corpus that is missing, empty or too short for one sequence of
+    `seq_len` tokens (and the one to predict) in either split.
+    """
+    corpus = read_corpus(data)
+    streams = {split: DOCUMENT_END.join(getattr(corpus, split)) for split in SPLITS}
+    for split, stream in streams.items():
+        if len(stream) < seq_len + 1:
+            raise InputError.of_field(
+                "data.text",
+                list(data.text or ()),
+                f"leaves {len(stream)} tokens for {split}; one sequence needs {seq_len + 1} "
+                "(give more text, or a smaller proxy.seq_len)",
+            )
+    folder = cache / _key(corpus, data)
+    if not folder.is_dir():
+        _write(folder, streams)
+    return folder
+
+
+def _key(corpus: Corpus, data: DataSpec) -> str:
+    return hashlib.sha256(f"{FORMAT} {data.tokenizer} {corpus.digest}".encode()).hexdigest()[:16]
+
+
+def _write(folder: Path, streams: dict[str, bytes]) -> None:
+    """Writes a whole folder under another name, then gives it its own."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half_written = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        for split, stream in streams.items():
+            (half_written / f"{split}.bin").write_bytes(stream)
+        os.replace(half_written, folder)
+    except OSError:
+        # Another process may have been first; its files hold the same bytes.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(half_written, ignore_errors=True)

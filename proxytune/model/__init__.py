@@ -1,0 +1,1 @@
+"""The packed transformer, and the one place where the rules become tensors."""

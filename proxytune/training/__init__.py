@@ -1,0 +1,1 @@
+"""Trains one pack; knows neither Ray nor Optuna."""
