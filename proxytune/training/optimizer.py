@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from proxytune.model.parametrize import ParamGroup
 
 
 @dataclass(frozen=True, slots=True)
 class _Flat:
-    """One role's numbers, laid side by side; parameters and gradients are views of it."""
+    """One role's numbers, laid side by side; its parameters are views of the weights."""
 
+    params: Sequence[nn.Parameter]
     weight_KxP: Tensor
     grad_KxP: Tensor
     mean_KxP: Tensor
@@ -51,16 +52,14 @@ class PackedAdamW:
         self._clip_norm = clip_norm
         self.steps = 0
 
-    def zero_grad(self) -> None:
-        """Clears gradients in place: they stay views of the buffers."""
-        for group in self._groups:
-            group.grad_KxP.zero_()
-
     @torch.no_grad()
     def step(self, lr_factor_K: Tensor) -> Tensor:
-        """One update at `lr_factor_K` of the peak rates; returns gradient norms (K,), unclipped."""
+        """One update from the parameters' gradients, which it takes away.
+
+        `lr_factor_K` is the share of the peak rates; returns gradient norms (K,), unclipped.
+        """
         self.steps += 1
-        norm_K = torch.stack([group.grad_KxP.square().sum(1) for group in self._groups]).sum(0).sqrt()
+        norm_K = torch.stack([_gather_grad(group) for group in self._groups]).sum(0).sqrt()
         if self._clip_norm is not None:
             scale_Kx1 = (self._clip_norm / norm_K.clamp(min=1e-12)).clamp(max=1.0)[:, None]
             for group in self._groups:
@@ -92,24 +91,30 @@ class PackedAdamW:
                 moment.copy_(saved[name])
 
 
+def _gather_grad(group: _Flat) -> Tensor:
+    """Moves the parameters' gradients into the buffer; returns their squared norms (K,)."""
+    grads = [param.grad.flatten(1) for param in group.params if param.grad is not None]
+    torch.cat(grads, dim=1, out=group.grad_KxP)
+    for param in group.params:
+        param.grad = None
+    return group.grad_KxP.square().sum(1)
+
+
 def _flatten(group: ParamGroup) -> _Flat:
     """Moves a role's parameters into one buffer, in which they stay."""
     weight_KxP = torch.cat([param.detach().flatten(1) for param in group.params], dim=1)
-    grad_KxP = torch.zeros_like(weight_KxP)
     start = 0
     for param in group.params:
         size = param[0].numel()
         param.data = weight_KxP[:, start : start + size].view(param.shape)
-        param.grad = grad_KxP[:, start : start + size].view(param.shape)
         start += size
     return _Flat(
+        params=group.params,
         weight_KxP=weight_KxP,
-        grad_KxP=grad_KxP,
+        grad_KxP=torch.zeros_like(weight_KxP),
         mean_KxP=torch.zeros_like(weight_KxP),
         square_KxP=torch.zeros_like(weight_KxP),
         lr_Kx1=group.lr_K[:, None],
         weight_decay_Kx1=group.weight_decay_K[:, None],
         eps_Kx1=group.eps_K[:, None],
     )
-
-

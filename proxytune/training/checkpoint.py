@@ -1,0 +1,62 @@
+"""A pack's state in one file, replaced as a whole."""
+
+import json
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from proxytune.errors import RunError
+from proxytune.spec.pack import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that training needs to go on after an evaluation."""
+
+    steps: int
+    numbers: list[int]
+    """Members in training; tensors hold them in this order."""
+    weights: dict[str, Tensor]
+    moments: Sequence[dict[str, Tensor]]
+    curve: list[Evaluation]
+    """Every evaluation so far, dropped members included: the driver may not have heard of all."""
+
+    def save(self, path: Path) -> None:
+        """Replaces the file; one that is there is always whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        with new.open("wb") as file:
+            torch.save(
+                {
+                    "steps": self.steps,
+                    "numbers": self.numbers,
+                    "weights": self.weights,
+                    "moments": list(self.moments),
+                    "curve": json.dumps([e.model_dump() for e in self.curve]),
+                },
+                file,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+
+    @classmethod
+    def load(cls, path: Path | None) -> Self | None:
+        """What `save` wrote; None if there is no file. Tensors only: nothing in it can run."""
+        if path is None or not path.exists():
+            return None
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
+            return cls(curve=curve, **saved)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+            raise RunError(
+                f"{path}: is no checkpoint that can be read ({error}); "
+                "remove the file, and its pack starts anew"
+            ) from None

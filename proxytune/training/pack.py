@@ -1,0 +1,206 @@
+"""Trains a pack from one evaluation to the next.
+
+Shapes, as suffixes of names: K members in training, S steps since the last evaluation.
+"""
+
+import math
+import time
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from proxytune.data.batches import training_batch, validation_batches
+from proxytune.data.tokens import TokenData
+from proxytune.model.parametrize import build_model, param_groups
+from proxytune.model.transformer import PackedTransformer
+from proxytune.scaling.projection import project
+from proxytune.spec.pack import Evaluation, Member, PackSpec
+from proxytune.training.checkpoint import Checkpoint
+from proxytune.training.optimizer import PackedAdamW
+from proxytune.training.schedule import lr_factor
+
+
+def start_pack(pack: PackSpec) -> "PackTrainer":
+    """Starts a pack, from its checkpoint if there is one."""
+    return PackTrainer(pack)
+
+
+class PackTrainer:
+    """One pack in training, on the GPU if there is one."""
+
+    def __init__(self, pack: PackSpec) -> None:
+        torch.set_num_threads(pack.threads)
+        self._pack = pack
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._tokens = TokenData.load(pack.tokens)
+        self._exam = self._to_device(
+            validation_batches(
+                self._tokens.validation,
+                pack.training.evaluation_batches,
+                pack.training.batch_size,
+                pack.shape.seq_len,
+            )
+        )
+        self._step_losses: dict[int, list[float]] = {member.number: [] for member in pack.members}
+        self._seconds = {member.number: 0.0 for member in pack.members}
+        self._curve: list[Evaluation] = []
+        self._told = 0
+        self._members = pack.members
+        saved = Checkpoint.load(pack.checkpoint)
+        if saved is None:
+            self._build(pack.members)
+        else:
+            self._curve = [e for e in saved.curve if e.number in self._seconds]
+            self._seconds |= {e.number: e.seconds for e in self._curve}
+            self._take_up(saved)
+
+    @property
+    def done(self) -> bool:
+        """Whether no member is in training any more."""
+        return not self._members or self._optimizer.steps == self._pack.training.steps
+
+    @property
+    def model(self) -> PackedTransformer:
+        """The members in training."""
+        return self._model
+
+    def step_losses(self, number: int) -> list[float]:
+        """The training loss of a member at every step of this process, nats a token."""
+        return self._step_losses[number]
+
+    def advance(self) -> Sequence[Evaluation]:
+        """Trains to the next evaluation; see PackRunner."""
+        if not self.done:
+            began = time.perf_counter()
+            losses_SxK, norm_K, factors = self._train_to(self._next_stop())
+            validation_K = self._validate()
+            self._account(time.perf_counter() - began, losses_SxK)
+            self._curve += self._evaluations(losses_SxK.mean(0), validation_K, norm_K, factors)
+            self.drop([e.number for e in self._curve[-len(self._members) :] if e.diverged])
+            if self._pack.checkpoint is not None:
+                self._state().save(self._pack.checkpoint)
+        news = self._curve[self._told :]
+        self._told = len(self._curve)
+        return news
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Takes members out of training; the others go on exactly as before."""
+        if any(member.number in numbers for member in self._members):
+            state = self._state()
+            self._members = tuple(m for m in self._members if m.number not in numbers)
+            self._take_up(state)
+
+    def _build(self, members: Sequence[Member]) -> None:
+        """Fresh models and optimizer for the members."""
+        pack = self._pack
+        self._members = tuple(members)
+        projections = [
+            project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
+            for member in members
+        ]
+        model = build_model(pack.shape, projections, [member.seed for member in members])
+        self._model = model.to(self._device)
+        self._optimizer = PackedAdamW(
+            param_groups(self._model, projections),
+            beta1_K=self._of_members([member.hyperparameters.beta1 for member in members]),
+            beta2_K=self._of_members([member.hyperparameters.beta2 for member in members]),
+            clip_norm=pack.training.clip_norm,
+        )
+
+    def _state(self) -> Checkpoint:
+        return Checkpoint(
+            steps=self._optimizer.steps,
+            numbers=[member.number for member in self._members],
+            weights=self._model.state_dict(),
+            moments=self._optimizer.state(),
+            curve=self._curve,
+        )
+
+    def _take_up(self, state: Checkpoint) -> None:
+        """Goes on from a state with those of the members that it has in training."""
+        by_number = {member.number: member for member in self._members}
+        kept = [i for i, number in enumerate(state.numbers) if number in by_number]
+        self._build([by_number[state.numbers[i]] for i in kept])
+        self._model.load_state_dict({name: weight[kept] for name, weight in state.weights.items()})
+        moments = [{key: moment[kept] for key, moment in group.items()} for group in state.moments]
+        self._optimizer.restore(moments, state.steps)
+
+    def _next_stop(self) -> int:
+        return next(s for s in self._pack.training.evaluation_steps() if s > self._optimizer.steps)
+
+    def _train_to(self, stop: int) -> tuple[Tensor, Tensor, list[float]]:
+        """Losses (S, K); gradient norms (K,) and learning-rate factors of the last step."""
+        losses = []
+        while self._optimizer.steps < stop:
+            step = self._optimizer.steps
+            batch = self._training_batch(step)
+            factors = [
+                lr_factor(self._pack.training, member.hyperparameters.warmup_fraction, step)
+                for member in self._members
+            ]
+            loss_K = self._model.loss(batch)
+            torch.autograd.backward(loss_K.sum())
+            norm_K = self._optimizer.step(self._of_members(factors))
+            # Kept on the device: reading a loss would wait for it.
+            losses.append(loss_K.detach())
+        return torch.stack(losses), norm_K, factors
+
+    def _training_batch(self, step: int) -> Tensor:
+        pack = self._pack
+        return self._to_device(
+            training_batch(
+                self._tokens.train,
+                pack.data_seed,
+                step,
+                pack.training.batch_size,
+                pack.shape.seq_len,
+            )
+        )
+
+    @torch.no_grad()
+    def _validate(self) -> Tensor:
+        return torch.stack([self._model.loss(batch) for batch in self._exam]).mean(0)
+
+    def _account(self, seconds: float, losses_SxK: Tensor) -> None:
+        for member, losses in zip(self._members, losses_SxK.T.tolist(), strict=True):
+            self._seconds[member.number] += seconds / len(self._members)
+            self._step_losses[member.number] += losses
+
+    def _evaluations(
+        self, train_K: Tensor, validation_K: Tensor, norm_K: Tensor, factors: list[float]
+    ) -> list[Evaluation]:
+        step, training = self._optimizer.steps, self._pack.training
+        limit = training.divergence_factor * math.log(self._pack.shape.vocab_size)
+        rows = zip(
+            self._members,
+            train_K.tolist(),
+            validation_K.tolist(),
+            norm_K.tolist(),
+            factors,
+            strict=True,
+        )
+        return [
+            Evaluation(
+                number=member.number,
+                step=step,
+                tokens=step * training.batch_size * self._pack.shape.seq_len,
+                train_loss=_finite(train),
+                validation_loss=_finite(validation),
+                grad_norm=_finite(norm),
+                lr_factor=factor,
+                seconds=self._seconds[member.number],
+                diverged=not (train <= limit and validation <= limit),
+            )
+            for member, train, validation, norm, factor in rows
+        ]
+
+    def _of_members(self, values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self._device)
+
+    def _to_device(self, batch: object) -> Tensor:
+        return torch.as_tensor(batch).to(self._device, non_blocking=True)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
