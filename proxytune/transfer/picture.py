@@ -1,0 +1,74 @@
+"""A transfer in one picture: where the optimum was found, and whether it held."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from proxytune.spec.shape import Shape
+from proxytune.transfer.check import CheckRun
+from proxytune.transfer.selection import Candidate, Selection
+from proxytune.transfer.verdict import Verdict
+
+PROXY, TARGET, QUIET = "#3b6fb6", "#c8553d", "#9aa5b1"
+
+
+def draw(
+    path: Path,
+    trials: Sequence[Candidate],
+    selection: Selection,
+    run: CheckRun,
+    verdict: Verdict,
+) -> None:
+    """Draws the study's trials on the left, the check run on the right, as a PNG."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    search, check = figure.subplots(1, 2)
+    _draw_trials(search, trials, selection)
+    _draw_check(check, run, verdict)
+    figure.savefig(path, dpi=130)
+
+
+def _draw_trials(axes: Axes, trials: Sequence[Candidate], selection: Selection) -> None:
+    rates = [trial.hyperparameters.learning_rate for trial in trials]
+    axes.scatter(rates, [trial.value for trial in trials], s=18, color=QUIET, label="trial")
+    best = selection.best
+    axes.errorbar(
+        best.hyperparameters.learning_rate,
+        best.mean,
+        yerr=best.standard_error,
+        fmt="o",
+        color=PROXY,
+        label=f"chosen: trial {best.number}, on fresh seeds",
+    )
+    axes.set(
+        xscale="log",
+        xlabel="base learning rate",
+        ylabel="validation loss (nats/token)",
+        title=f"{len(trials)} proxies",
+    )
+    axes.legend(frameon=False)
+
+
+def _draw_check(axes: Axes, run: CheckRun, verdict: Verdict) -> None:
+    for name, side, color in (("proxy", run.proxy, PROXY), ("target", run.target, TARGET)):
+        losses = {e.step: e.validation_loss for e in side.evaluations if e.validation_loss}
+        axes.plot(
+            list(losses.keys()),
+            list(losses.values()),
+            marker="o",
+            markersize=4,
+            color=color,
+            label=f"{name}: {_in_words(side.shape)}",
+        )
+    axes.axvspan(0, run.warmup_steps, color=QUIET, alpha=0.2, linewidth=0)
+    axes.set(
+        xlim=(0, None),
+        xlabel="step (shaded: warm-up)",
+        title=f"check at the same base hyperparameters: {verdict.word}",
+    )
+    axes.legend(frameon=False)
+
+
+def _in_words(shape: Shape) -> str:
+    return f"width {shape.d_model}, depth {shape.n_layers}, repeat {shape.repeat}"

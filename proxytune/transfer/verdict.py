@@ -1,0 +1,106 @@
+"""Does the check run say that the projected settings hold? Three stated criteria."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proxytune.spec.training import CheckSpec
+from proxytune.transfer.check import CheckRun
+
+SPIKE_WINDOW = 10
+"""Steps over which the training loss is averaged before a rise counts as a spike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion and what was found."""
+
+    name: str
+    passed: bool
+    reason: str
+    """In words, with numbers."""
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Pass if every criterion passed."""
+
+    criteria: tuple[Criterion, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all criteria passed."""
+        return all(criterion.passed for criterion in self.criteria)
+
+    @property
+    def word(self) -> str:
+        """pass or fail."""
+        return "pass" if self.passed else "fail"
+
+
+def judge(run: CheckRun, check: CheckSpec) -> Verdict:
+    """The verdict on a check run. A run that diverged has no more to say."""
+    if run.target.diverged or run.proxy.diverged:
+        return Verdict((_no_divergence(run),))
+    return Verdict(
+        (_no_divergence(run), _no_spike(run, check), _wider_is_better(run), _updates(run, check))
+    )
+
+
+def _no_divergence(run: CheckRun) -> Criterion:
+    which = [name for name in ("target", "proxy") if getattr(run, name).diverged]
+    step = run.target.evaluations[-1].step
+    reason = f"{' and '.join(which)} diverged" if which else f"trained for {step} steps"
+    return Criterion("no divergence", not which, reason, {"steps": float(step)})
+
+
+def _no_spike(run: CheckRun, check: CheckSpec) -> Criterion:
+    """The largest rise of the averaged training loss above its lowest so far, after warm-up."""
+    window = np.ones(SPIKE_WINDOW) / SPIKE_WINDOW
+    averaged = np.convolve(run.target.step_losses[run.warmup_steps :], window, mode="valid")
+    rises = averaged - np.minimum.accumulate(averaged)
+    rise = float(rises.max()) if rises.size else 0.0
+    return Criterion(
+        "no spike",
+        rise <= check.spike,
+        f"training loss rose by at most {rise:.3f} nats (allowed {check.spike:g})",
+        {"largest_rise": rise, "allowed": check.spike},
+    )
+
+
+def _wider_is_better(run: CheckRun) -> Criterion:
+    """Validation loss at every evaluation after warm-up, target against proxy."""
+    gaps = {
+        target.step: target.validation_loss - proxy.validation_loss
+        for target, proxy in zip(run.target.evaluations, run.proxy.evaluations, strict=True)
+        if target.step > run.warmup_steps
+        and target.validation_loss is not None
+        and proxy.validation_loss is not None
+    }
+    step = max(gaps, key=lambda step: gaps[step])
+    gap = gaps[step]
+    found = f"{abs(gap):.3f} nats {'above' if gap > 0 else 'below'} the proxy's at step {step}"
+    return Criterion(
+        "wider is better",
+        gap <= 0,
+        f"of {len(gaps)} evaluations after warm-up the target's worst is {found}",
+        {"worst_gap": gap, "at_step": float(step)},
+    )
+
+
+def _updates(run: CheckRun, check: CheckSpec) -> Criterion:
+    """The relative update of each role, target over proxy."""
+    ratios = {
+        role: run.target.updates[role] / run.proxy.updates[role] for role in run.target.updates
+    }
+    worst = max(ratios, key=lambda role: abs(np.log(ratios[role])))
+    within = 1 / check.update_ratio <= ratios[worst] <= check.update_ratio
+    return Criterion(
+        "update sizes",
+        within,
+        f"relative updates are {min(ratios.values()):.2f} to {max(ratios.values()):.2f} times "
+        f"the proxy's, farthest for {worst} (allowed 1/{check.update_ratio:g} to "
+        f"{check.update_ratio:g})",
+        {str(role): ratio for role, ratio in ratios.items()},
+    )
