@@ -54,7 +54,8 @@ def init_weights_(
         for member, (projection, seed) in enumerate(zip(projections, seeds, strict=True)):
             std = projection.roles[role].init_std
             if std is not None:
-                draw = torch.Generator().manual_seed(seed << 32 | zlib.crc32(name.encode()))
+                # One number of 32 bits: the generator takes no notice of more.
+                draw = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
                 weight = torch.empty(param.shape[1:]).normal_(0.0, std, generator=draw)
                 param[member].copy_(weight)
 

@@ -15,7 +15,7 @@ from proxytune.data.tokens import TokenData
 from proxytune.model.parametrize import build_model, param_groups
 from proxytune.model.transformer import PackedTransformer
 from proxytune.scaling.projection import project
-from proxytune.spec.pack import Evaluation, Member, PackSpec
+from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.training.checkpoint import Checkpoint
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.schedule import lr_factor
@@ -49,7 +49,7 @@ class PackTrainer:
         self._members = pack.members
         saved = Checkpoint.load(pack.checkpoint)
         if saved is None:
-            self._build(pack.members)
+            self._build()
         else:
             self._curve = [e for e in saved.curve if e.number in self._seconds]
             self._seconds |= {e.number: e.seconds for e in self._curve}
@@ -91,10 +91,9 @@ class PackTrainer:
             self._members = tuple(m for m in self._members if m.number not in numbers)
             self._take_up(state)
 
-    def _build(self, members: Sequence[Member]) -> None:
+    def _build(self) -> None:
         """Fresh models and optimizer for the members."""
-        pack = self._pack
-        self._members = tuple(members)
+        pack, members = self._pack, self._members
         projections = [
             project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
             for member in members
@@ -121,7 +120,10 @@ class PackTrainer:
         """Goes on from a state with those of the members that it has in training."""
         by_number = {member.number: member for member in self._members}
         kept = [i for i, number in enumerate(state.numbers) if number in by_number]
-        self._build([by_number[state.numbers[i]] for i in kept])
+        self._members = tuple(by_number[state.numbers[i]] for i in kept)
+        if not kept:
+            return
+        self._build()
         self._model.load_state_dict({name: weight[kept] for name, weight in state.weights.items()})
         moments = [{key: moment[kept] for key, moment in group.items()} for group in state.moments]
         self._optimizer.restore(moments, state.steps)

@@ -1,0 +1,165 @@
+"""Laws of training in packs: members are independent, and a pack can stop and go on anywhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from proxytune.errors import RunError
+from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.spec.pack import Evaluation, Member
+from proxytune.spec.shape import Shape
+from proxytune.training.pack import PackTrainer, start_pack
+from tests.packs import hyperparameters, members, pack
+
+VARIED = (
+    hyperparameters(0.01, weight_decay=0.3, beta1=0.8),
+    hyperparameters(0.05, init_std=0.3, eps=1e-4, embedding_multiplier=2.0),
+    hyperparameters(0.02, beta2=0.99, residual_multiplier=0.5, warmup_fraction=0.5),
+    hyperparameters(0.1, attention_multiplier=3.0, output_multiplier=0.25, kv_lr_multiplier=2.0),
+)
+HOPELESS = hyperparameters(1e30)
+"""Not a number after one step."""
+
+Losses = list[tuple[int, float | None, float | None]]
+
+
+def train(trainer: PackTrainer) -> list[Evaluation]:
+    evaluations: list[Evaluation] = []
+    while not trainer.done:
+        evaluations += trainer.advance()
+    return evaluations
+
+
+def losses(evaluations: Sequence[Evaluation], number: int) -> Losses:
+    mine = [e for e in evaluations if e.number == number]
+    return [(e.step, e.train_loss, e.validation_loss) for e in mine]
+
+
+def assert_same(one: Losses, other: Losses) -> None:
+    assert len(one) == len(other) > 0
+    for ours, theirs in zip(one, other, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def alone(shape: Shape, tokens: Path, member: Member) -> Losses:
+    trainer = start_pack(pack(shape, tokens, [member]))
+    return losses(train(trainer), member.number)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [{}, {"mlp": "gelu"}, {"tied": True}, {"qk_norm": True}, {"n_kv_heads": 1}],
+    ids=str,
+)
+def test_a_member_trains_in_a_pack_as_it_does_alone(
+    shape: Shape, tokens: Path, variant: dict[str, object]
+) -> None:
+    shape = shape.at(**variant)
+    together = train(start_pack(pack(shape, tokens, members(*VARIED))))
+    for member in members(*VARIED):
+        assert_same(losses(together, member.number), alone(shape, tokens, member))
+
+
+def test_members_of_different_settings_have_different_losses(shape: Shape, tokens: Path) -> None:
+    last = train(start_pack(pack(shape, tokens, members(*VARIED))))[-len(VARIED) :]
+    assert len({e.validation_loss for e in last}) == len(VARIED)
+
+
+def test_a_member_at_nan_does_not_touch_its_neighbours(shape: Shape, tokens: Path) -> None:
+    mixed = members(VARIED[0], HOPELESS, VARIED[1], HOPELESS)
+    together = train(start_pack(pack(shape, tokens, mixed)))
+    for member in (mixed[0], mixed[2]):
+        assert_same(losses(together, member.number), alone(shape, tokens, member))
+
+
+def test_divergence_is_a_members_state(shape: Shape, tokens: Path) -> None:
+    evaluations = train(start_pack(pack(shape, tokens, members(HOPELESS, VARIED[0]))))
+    mine = [e for e in evaluations if e.number == 0]
+    assert [e.diverged for e in mine] == [True]
+    assert mine[0].validation_loss is None
+    assert not any(e.diverged for e in evaluations if e.number == 1)
+
+
+def test_dropping_members_leaves_the_others_as_they_were(shape: Shape, tokens: Path) -> None:
+    trainer = start_pack(pack(shape, tokens, members(*VARIED)))
+    evaluations = list(trainer.advance())
+    trainer.drop([0, 2])
+    evaluations += train(trainer)
+    assert {e.number for e in evaluations if e.step > 4} == {1, 3}
+    for member in (members(*VARIED)[1], members(*VARIED)[3]):
+        assert_same(losses(evaluations, member.number), alone(shape, tokens, member))
+
+
+def test_a_pack_without_members_is_done(shape: Shape, tokens: Path) -> None:
+    trainer = start_pack(pack(shape, tokens, members(*VARIED)))
+    trainer.drop(range(4))
+    assert trainer.done
+
+
+def test_the_same_spec_gives_the_same_bits(shape: Shape, tokens: Path) -> None:
+    once, again = (train(start_pack(pack(shape, tokens, members(*VARIED)))) for _ in range(2))
+    assert [losses(once, n) for n in range(4)] == [losses(again, n) for n in range(4)]
+
+
+def test_the_seed_decides_the_initial_weights(shape: Shape, tokens: Path) -> None:
+    one, other = (
+        alone(shape, tokens, members(VARIED[0], seed=seed)[0]) for seed in (1, 2)
+    )
+    assert one != other
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_pack_goes_on_from_its_checkpoint(
+    shape: Shape, tokens: Path, tmp_path: Path, killed_after: int
+) -> None:
+    undisturbed = train(start_pack(pack(shape, tokens, members(*VARIED))))
+    spec = pack(shape, tokens, members(*VARIED), checkpoint=tmp_path / "packs" / "pack.pt")
+    killed = start_pack(spec)
+    for _ in range(killed_after):
+        killed.advance()
+    resumed = start_pack(spec)
+    told = resumed.advance()
+    assert {e.step for e in told} >= {4 * n for n in range(1, killed_after + 1)}
+    evaluations = [*told, *train(resumed)]
+    for number in range(4):
+        assert_same(losses(evaluations, number), losses(undisturbed, number))
+
+
+def test_a_finished_pack_tells_its_curve_again(
+    shape: Shape, tokens: Path, tmp_path: Path
+) -> None:
+    spec = pack(shape, tokens, members(*VARIED), checkpoint=tmp_path / "pack.pt")
+    first = train(start_pack(spec))
+    restored = start_pack(spec)
+    assert restored.done
+    assert list(restored.advance()) == first
+
+
+def test_part_of_a_pack_goes_on_from_its_checkpoint(
+    shape: Shape, tokens: Path, tmp_path: Path
+) -> None:
+    spec = pack(shape, tokens, members(*VARIED), checkpoint=tmp_path / "pack.pt")
+    undisturbed = train(start_pack(pack(shape, tokens, members(*VARIED))))
+    start_pack(spec).advance()
+    part = train(start_pack(spec.model_copy(update={"members": members(*VARIED)[1:3]})))
+    assert {e.number for e in part} == {1, 2}
+    for number in (1, 2):
+        assert_same(losses(part, number), losses(undisturbed, number))
+
+
+def test_a_torn_checkpoint_is_named(shape: Shape, tokens: Path, tmp_path: Path) -> None:
+    spec = pack(shape, tokens, members(VARIED[0]), checkpoint=tmp_path / "pack.pt")
+    start_pack(spec).advance()
+    torn = (tmp_path / "pack.pt").read_bytes()[:-100]
+    (tmp_path / "pack.pt").write_bytes(torn)
+    with pytest.raises(RunError, match=r"pack\.pt.*remove the file"):
+        start_pack(spec)
+
+
+def test_training_learns(shape: Shape, tokens: Path) -> None:
+    setting: BaseHyperparameters = hyperparameters(0.02)
+    curve = losses(train(start_pack(pack(shape, tokens, members(setting)))), 0)
+    assert curve[-1][2] is not None
+    assert curve[0][2] is not None
+    assert curve[-1][2] < curve[0][2]
