@@ -73,8 +73,8 @@ def validate(model: type[SpecT], document: dict[str, Any], where: object) -> Spe
 
 def _in_words(model: type[BaseModel], error: ErrorDetails) -> str:
     """One pydantic error as `field = value: what is allowed`."""
-    # Tags of unions are no fields of the user's.
-    path = [str(part) for part in error["loc"] if part not in ("range", "choices")]
+    # Tags of unions, such as <range>, are no fields of the user's.
+    path = [str(part) for part in error["loc"] if not str(part).startswith("<")]
     # Where a validator of a whole found the mistake in a part, it says in which.
     path += [part for part in error.get("ctx", {}).get("at", "").split(".") if part]
     field, given = ".".join(path), error["input"]

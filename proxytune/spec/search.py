@@ -51,11 +51,11 @@ class Choices(Spec):
 
 def _kind(value: Any) -> str:
     given = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "choices" if "choices" in given else "range"
+    return "<choices>" if "choices" in given else "<range>"
 
 
 Axis = Annotated[
-    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind)
+    Annotated[Range, Tag("<range>")] | Annotated[Choices, Tag("<choices>")], Discriminator(_kind)
 ]
 
 

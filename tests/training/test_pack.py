@@ -103,9 +103,7 @@ def test_the_same_spec_gives_the_same_bits(shape: Shape, tokens: Path) -> None:
 
 
 def test_the_seed_decides_the_initial_weights(shape: Shape, tokens: Path) -> None:
-    one, other = (
-        alone(shape, tokens, members(VARIED[0], seed=seed)[0]) for seed in (1, 2)
-    )
+    one, other = (alone(shape, tokens, members(VARIED[0], seed=seed)[0]) for seed in (1, 2))
     assert one != other
 
 
@@ -126,9 +124,7 @@ def test_a_pack_goes_on_from_its_checkpoint(
         assert_same(losses(evaluations, number), losses(undisturbed, number))
 
 
-def test_a_finished_pack_tells_its_curve_again(
-    shape: Shape, tokens: Path, tmp_path: Path
-) -> None:
+def test_a_finished_pack_tells_its_curve_again(shape: Shape, tokens: Path, tmp_path: Path) -> None:
     spec = pack(shape, tokens, members(*VARIED), checkpoint=tmp_path / "pack.pt")
     first = train(start_pack(spec))
     restored = start_pack(spec)

@@ -1,5 +1,7 @@
 """Laws of the schedule: it rises to 1, falls to the final fraction, and never jumps."""
 
+import itertools
+
 import pytest
 
 from proxytune.spec.training import TrainingSpec
@@ -20,7 +22,7 @@ def test_rises_to_one_and_falls_to_the_final_fraction(schedule: str, warmup: flo
     assert max(factors) == pytest.approx(1.0, abs=0.02)
     assert factors[-1] == pytest.approx(0.1)
     assert min(factors) > 0
-    steepest = max(abs(a - b) for a, b in zip(factors[:-1], factors[1:], strict=True))
+    steepest = max(abs(a - b) for a, b in itertools.pairwise(factors))
     assert steepest < 0.06
 
 
