@@ -7,8 +7,6 @@ class InputError(ValueError):
     The message says what was given, what is allowed and which field to change.
     """
 
-    exit_code = 2
-
     @classmethod
     def of_field(cls, field: str, value: object, allowed: str) -> "InputError":
         """One bad field, by its dotted name."""
@@ -17,5 +15,3 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """Something failed while running: exit code 1."""
-
-    exit_code = 1

@@ -115,7 +115,9 @@ class PackedAttention(nn.Module):
 
     @staticmethod
     def _qk_norm(members: int, shape: Shape) -> nn.Module:
-        return PackedRMSNorm(members, shape.head_dim, Role.NORM) if shape.qk_norm else nn.Identity()
+        return (
+            PackedRMSNorm(members, shape.head_dim, Role.NORM) if shape.qk_norm else nn.Identity()
+        )
 
     def _heads(self, x_KxMx: Tensor) -> Tensor:
         members, positions, width = x_KxMx.shape

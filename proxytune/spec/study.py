@@ -4,7 +4,6 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
-    NonNegativeInt,
     ValidationError,
     ValidationInfo,
     field_validator,

@@ -1,0 +1,34 @@
+"""proxytune doctor: what is there, and what is missing."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from proxytune.cli.options import as_json, print_json
+from proxytune.doctor import examine
+
+
+@click.command()
+@click.option(
+    "--home",
+    envvar="PROXYTUNE_HOME",
+    default=".proxytune",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of everything that is kept.",
+)
+@as_json
+def doctor(home: Path, as_json: bool) -> None:
+    """Say what this machine has, what is missing, and how to mend it."""
+    findings = examine(home)
+    healthy = all(finding.ok for finding in findings)
+    if as_json:
+        print_json({"ok": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        console = Console(highlight=False)
+        for finding in findings:
+            mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+            mend = "" if finding.ok else f"  mend: {finding.mend}"
+            console.print(f"{mark}  {finding.name:<12}{finding.found}{mend}")
+    raise SystemExit(0 if healthy else 1)

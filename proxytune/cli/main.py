@@ -1,0 +1,37 @@
+"""The command `proxytune`. No verb imports torch or ray before it needs them."""
+
+import click
+
+from proxytune import __version__
+from proxytune.cli.doctor import doctor
+from proxytune.cli.scaling import scaling
+from proxytune.cli.study import study
+from proxytune.cli.transfer import transfer
+from proxytune.cli.ui import ui
+from proxytune.errors import InputError, RunError
+
+
+class _BadInput(click.ClickException):
+    exit_code = 2
+
+
+class _Group(click.Group):
+    """Tells the user's mistakes, and failures while running, in words: no traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise _BadInput(str(error)) from None
+        except RunError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Tune on small GQA-μP proxies, train large."""
+
+
+for command in (study, transfer, scaling, ui, doctor):
+    main.add_command(command)

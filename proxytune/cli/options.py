@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+YAML_FILE = click.Path(dir_okay=False, path_type=Path)
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document; all else goes to stderr."
+)
+
+
+def stores(command: Command) -> Command:
+    """--home, --storage and --tracking-uri: where studies and trials are kept."""
+    for option in (
+        click.option(
+            "--tracking-uri",
+            envvar="MLFLOW_TRACKING_URI",
+            show_envvar=True,
+            help="MLflow; default: SQLite in --home.",
+        ),
+        click.option(
+            "--storage",
+            envvar="PROXYTUNE_STORAGE",
+            show_envvar=True,
+            help="Optuna storage URL; default: a journal in --home.",
+        ),
+        click.option(
+            "--home",
+            envvar="PROXYTUNE_HOME",
+            show_envvar=True,
+            default=".proxytune",
+            show_default=True,
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Folder of everything that is kept.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def print_json(document: Any) -> None:
+    """The one document of a --json command."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,117 @@
+"""How a study is going: a live table in a terminal, plain lines anywhere else."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from proxytune.records.record import TrialRecord
+from proxytune.spec.study import StudySpec
+
+if TYPE_CHECKING:
+    from proxytune.search.source import Progress
+
+BEST_SHOWN = 5
+"""Trials in the live table."""
+
+
+class StudyProgress:
+    """Observes a study and shows it; used as a context manager."""
+
+    def __init__(self, spec: StudySpec, finished: list[TrialRecord], quiet: bool) -> None:
+        self._spec, self._finished = spec, list(finished)
+        self._evaluations = len(finished) * spec.training.evaluations
+        self._began, self._before = time.monotonic(), self._evaluations
+        self._console = Console(stderr=quiet)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(
+            f"study {spec.name}", total=spec.search.trials, completed=len(finished), status=""
+        )
+        self._live = Live(console=self._console) if self._console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+            self._live.update(self._table())
+        else:
+            self._print(f"study {self._spec.name}: {self._spec.search.trials} trials")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, progress: "Progress") -> None:
+        """Takes in what just happened."""
+        self._evaluations += len(progress.evaluations)
+        self._finished += progress.finished
+        # A trial that ended early needs no more evaluations.
+        for trial in progress.finished:
+            self._evaluations += self._spec.training.evaluations - len(trial.curve)
+        if self._live:
+            self._live.update(self._table())
+        else:
+            for trial in progress.finished:
+                self._print(self._line(trial))
+
+    def _table(self) -> Table:
+        self._bar.update(self._task, completed=len(self._finished), status=self._status())
+        trials = Table("trial", "validation loss", *self._spec.search.space, box=None)
+        for trial in self._best()[:BEST_SHOWN]:
+            values = (f"{trial.params[name]:.4g}" for name in self._spec.search.space)
+            trials.add_row(str(trial.number), f"{trial.value:.4f}", *values)
+        whole = Table.grid()
+        whole.add_row(self._bar)
+        whole.add_row(trials)
+        return whole
+
+    def _line(self, trial: TrialRecord) -> str:
+        loss = "" if trial.value is None else f"  loss {trial.value:.4f}"
+        params = "  ".join(f"{name} {value:.4g}" for name, value in trial.params.items())
+        done = f"[{len(self._finished)}/{self._spec.search.trials}]"
+        return f"{done} trial {trial.number}: {trial.state}{loss}  {params}  ({self._status()})"
+
+    def _status(self) -> str:
+        best = self._best()
+        loss = f"best {best[0].value:.4f}, " if best else ""
+        return f"{loss}{_duration(self._seconds_left())} left"
+
+    def _seconds_left(self) -> float | None:
+        """By the rate of evaluations since this process began."""
+        total = self._spec.search.trials * self._spec.training.evaluations
+        done = self._evaluations - self._before
+        if done <= 0:
+            return None
+        return (total - self._evaluations) * (time.monotonic() - self._began) / done
+
+    def _best(self) -> list[TrialRecord]:
+        with_value = [trial for trial in self._finished if trial.value is not None]
+        return sorted(with_value, key=lambda trial: trial.value or 0.0)
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr if self._console.stderr else sys.stdout, flush=True)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

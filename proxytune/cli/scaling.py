@@ -1,0 +1,38 @@
+"""proxytune scaling: only the rules, as a table."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from proxytune.cli.options import YAML_FILE, as_json, print_json
+from proxytune.cli.tables import print_settings
+from proxytune.scaling.table import multiplier_document
+from proxytune.spec.load import load_shape, validate
+from proxytune.spec.parameterization import KvRuleName, Parameterization, ParameterizationName
+
+
+@click.command()
+@click.option("--base", required=True, type=YAML_FILE, help="Target, study or shape file.")
+@click.option("--target", required=True, type=YAML_FILE, help="Target, study or shape file.")
+@click.option(
+    "--parameterization",
+    "name",
+    type=click.Choice(get_args(ParameterizationName)),
+    default="gqa-mup",
+    show_default=True,
+)
+@click.option("--kv-rule", type=click.Choice(get_args(KvRuleName)), help="Default: paper.")
+@click.option("--wd-width-exponent", type=float, help="1, 0.5 or 0; default: 1.")
+@click.option("--embedding-lr-width-exponent", type=float, help="0 or -0.5; default: 0.")
+@click.option("--depth-alpha", type=float, help="1 or 0.5; default: 1.")
+@as_json
+def scaling(base: Path, target: Path, as_json: bool, **options: Any) -> None:
+    """Print what every setting of BASE is multiplied by at TARGET."""
+    given = {name: value for name, value in options.items() if value is not None}
+    parameterization = validate(Parameterization, given, "option")
+    document = multiplier_document(load_shape(base), load_shape(target), parameterization)
+    if as_json:
+        print_json(document)
+    else:
+        print_settings(document, title=f"{parameterization.name}: multipliers on the base")

@@ -1,0 +1,74 @@
+"""What this machine has, what is missing, and the command that mends it."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "scipy", "matplotlib")
+LEAST_FREE_GB = 2.0
+INSTALL = "pip install -c constraints.txt ."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str | None = None
+    """The command that mends it, if it is not ok."""
+
+
+def examine(home: Path) -> list[Finding]:
+    """Looks at Python, packages, devices, and the folder for everything that is kept."""
+    return [_python(), *_packages(), *_devices(), _cores(), _disk(home), _home(home)]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= OLDEST_PYTHON, version, "install Python 3.11")
+
+
+def _packages() -> Iterator[Finding]:
+    for name in PACKAGES:
+        try:
+            yield Finding(name, True, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, False, "not installed", INSTALL)
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError:
+        return
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        yield Finding(f"gpu {index}", True, f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
+    if not torch.cuda.is_available():
+        yield Finding("gpu", True, "none: packs train on the CPU")
+
+
+def _cores() -> Finding:
+    return Finding("cpu cores", True, str(os.cpu_count()))
+
+
+def _disk(home: Path) -> Finding:
+    folder = next(parent for parent in (home, *home.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    return Finding(
+        "disk", free >= LEAST_FREE_GB, f"{free:.0f} GB free at {folder}", f"df {folder}"
+    )
+
+
+def _home(home: Path) -> Finding:
+    folder = next(parent for parent in (home, *home.absolute().parents) if parent.exists())
+    writable = os.access(folder, os.W_OK)
+    state = "can be written" if writable else "cannot be written"
+    return Finding("home", writable, f"{home}: {state}", "proxytune … --home A/WRITABLE/FOLDER")

@@ -1,0 +1,266 @@
+"""A project: studies and transfers over one set of stores. The one file that knows every room."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage
+
+from proxytune.data.tokens import prepare
+from proxytune.errors import InputError, RunError
+from proxytune.home import Home
+from proxytune.records.mlflow import MlflowSink
+from proxytune.records.parquet import ParquetSink, export_table, read_trials
+from proxytune.records.record import RecordSink, TrialRecord, TrialState
+from proxytune.records.ui import serve
+from proxytune.scaling.table import projection_document
+from proxytune.search.executor import Executor, LocalExecutor
+from proxytune.search.lock import only_driver
+from proxytune.search.quiet import hush
+from proxytune.search.source import Observer, Progress
+from proxytune.search.storage import open_storage
+from proxytune.search.study import Study, delete_study, study_names
+from proxytune.spec.load import load_study, load_target
+from proxytune.spec.study import StudySpec
+from proxytune.training.pack import start_pack
+from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
+from proxytune.transfer.picture import draw
+from proxytune.transfer.report import check_document, selection_document, write_documents
+from proxytune.transfer.selection import Candidate, Confirmation, Selection
+from proxytune.transfer.verdict import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything kept in one home, or in the stores named instead."""
+
+    home: Path
+    storage: str | None = None
+    """Optuna storage URL; None: the journal in home."""
+    tracking_uri: str | None = None
+    """MLflow; None: the SQLite store in home."""
+    address: str | None = field(default=None, kw_only=True)
+    """Ray cluster to join; None: one of this machine's own."""
+
+    def create(self, path: Path) -> Study:
+        """Defines the study of a file, having looked at its corpus."""
+        spec = load_study(path)
+        try:
+            self._tokens(spec)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        return Study.create(self._optuna, spec)
+
+    def study(self, name: str) -> Study:
+        """The study of that name."""
+        return Study(self._optuna, name)
+
+    def studies(self) -> list[Study]:
+        """All studies, by name."""
+        return [self.study(name) for name in study_names(self._optuna)]
+
+    def run(self, name: str, observe: Observer) -> Study:
+        """Runs a study, or goes on with it, until its best trial is confirmed."""
+        study = self.study(name)
+        with ExitStack() as stack:
+            stack.enter_context(only_driver(self._paths.locks / f"{name}.lock", name))
+            sinks = self._open_sinks(study)
+            try:
+                if study.completed is None:
+                    executor = stack.enter_context(self._executor(study.spec))
+                    self._search(study, executor, sinks, observe)
+                    self._confirm(study, executor)
+            except KeyboardInterrupt:
+                done = sum(trial.state.finished for trial in study.trials())
+                raise RunError(
+                    f"stopped with {done} of {study.spec.search.trials} trials finished; "
+                    f"go on with: proxytune study run {name}"
+                ) from None
+            finally:
+                for sink in sinks:
+                    sink.close(complete=study.completed is not None)
+        return study
+
+    def export(self, name: str, path: Path) -> None:
+        """Writes a study's trials to a file, in the format that its ending names."""
+        self.study(name)
+        export_table(read_trials(self._paths.parquet, name), path)
+
+    def delete(self, name: str) -> None:
+        """Removes a study from every store."""
+        self.study(name)
+        with only_driver(self._paths.locks / f"{name}.lock", name):
+            for sink in self._sinks():
+                sink.delete(name)
+            delete_study(self._optuna, name)
+
+    def transfer(
+        self, target: Path, name: str | None, check: bool, on_evaluation: OnEvaluation
+    ) -> dict[str, Any]:
+        """Projects a study's best base hyperparameters onto a target, and checks that they hold.
+
+        Returns the document that is also written to the study's transfer folder.
+        """
+        goal = load_target(target)
+        study = self.study(name) if name else self._latest_complete()
+        selection = self._selection(study)
+        spec, best = study.spec, selection.best.hyperparameters
+        document: dict[str, Any] = {
+            "study": study.name,
+            "name": goal.name,
+            "selection": selection_document(selection),
+            **projection_document(best, spec.base, goal.shape, spec.parameterization),
+            "check": None,
+        }
+        folder = self._paths.transfer(study.name, goal.name)
+        if not check:
+            write_documents(document, folder)
+            return document
+        run = run_check(spec, goal, best, self._tokens(spec), cores(), on_evaluation)
+        verdict = judge(run, goal.check)
+        document["check"] = check_document(run, verdict)
+        files = write_documents(document, folder)
+        draw(folder / "check.png", _candidates(study.trials()), selection, run, verdict)
+        self._record_transfer(document, run, verdict, [*files, folder / "check.png"])
+        return document
+
+    def transfer_folder(self, document: dict[str, Any]) -> Path:
+        """Where the files of a transfer are."""
+        return self._paths.transfer(document["study"], document["name"])
+
+    def serve_ui(self, port: int) -> int:
+        """Serves the MLflow UI until it is stopped; returns its exit code."""
+        return serve(self._mlflow_uri, port)
+
+    def _search(
+        self,
+        study: Study,
+        executor: Executor,
+        sinks: Sequence[RecordSink],
+        observe: Observer,
+    ) -> None:
+        def record_and_observe(progress: Progress) -> None:
+            if progress.finished:
+                for sink in sinks:
+                    sink.add(progress.finished)
+            observe(progress)
+
+        checkpoints = self._paths.packs(study.name)
+        executor.run(study.source(self._tokens(study.spec), checkpoints, record_and_observe))
+
+    def _confirm(self, study: Study, executor: Executor) -> None:
+        top = _candidates(study.trials())[: study.spec.selection.top]
+        if not top:
+            raise RunError(
+                f"study {study.name!r}: no trial has a finite loss; search lower learning rates"
+            )
+        confirmation = Confirmation(study.spec, top, self._tokens(study.spec))
+        executor.run(confirmation)
+        study.complete(confirmation.selection().model_dump(mode="json"))
+
+    def _executor(self, spec: StudySpec) -> Executor:
+        if spec.execution.executor == "local":
+            return LocalExecutor(start_pack)
+        hush()
+        # Not before it is needed: Ray takes seconds to import.
+        from proxytune.search.ray_executor import RayExecutor
+
+        return RayExecutor(start_pack, spec.execution, self.address)
+
+    def _open_sinks(self, study: Study) -> list[RecordSink]:
+        """Opens the sinks, and gives them what they may have missed."""
+        finished = [trial for trial in study.trials() if trial.state.finished]
+        sinks = self._sinks()
+        for sink in sinks:
+            sink.open(study.spec)
+            if finished:
+                sink.add(finished)
+        return sinks
+
+    def _sinks(self) -> list[RecordSink]:
+        return [ParquetSink(self._paths.parquet), self._mlflow()]
+
+    def _mlflow(self) -> MlflowSink:
+        artifacts = None if self.tracking_uri else self._paths.artifacts
+        return MlflowSink(self._mlflow_uri, artifacts)
+
+    def _record_transfer(
+        self, document: dict[str, Any], run: CheckRun, verdict: Verdict, files: Sequence[Path]
+    ) -> None:
+        sides = {"proxy": run.proxy, "target": run.target}
+        self._mlflow().log_transfer(
+            document["study"],
+            document["name"],
+            params=document["hyperparameters"],
+            metrics={
+                f"{criterion.name}.{name}".replace(" ", "_"): value
+                for criterion in verdict.criteria
+                for name, value in criterion.numbers.items()
+            },
+            curves={
+                f"{name}.validation_loss": [
+                    (e.step, e.validation_loss)
+                    for e in side.evaluations
+                    if e.validation_loss is not None
+                ]
+                for name, side in sides.items()
+            },
+            tags={
+                "verdict": verdict.word,
+                **{c.name.replace(" ", "_"): c.reason for c in verdict.criteria},
+            },
+            files=files,
+        )
+
+    def _selection(self, study: Study) -> Selection:
+        if study.selection is None:
+            raise InputError.of_field(
+                "study",
+                study.name,
+                f"is not complete; finish it with: proxytune study run {study.name}",
+            )
+        return Selection.model_validate(study.selection)
+
+    def _latest_complete(self) -> Study:
+        complete = [(s.completed, s) for s in self.studies() if s.completed is not None]
+        if not complete:
+            raise InputError(
+                f"{self.home}: holds no complete study to transfer from; "
+                "make one with: proxytune study create STUDY.yaml"
+            )
+        return max(complete, key=lambda pair: pair[0])[1]
+
+    def _tokens(self, spec: StudySpec) -> Path:
+        return prepare(spec.data, spec.proxy.seq_len, self._paths.tokens)
+
+    @cached_property
+    def _optuna(self) -> BaseStorage:
+        return open_storage(self._paths.journal, self.storage)
+
+    @cached_property
+    def _paths(self) -> Home:
+        return Home(self.home.absolute())
+
+    @property
+    def _mlflow_uri(self) -> str:
+        return self.tracking_uri or self._paths.mlflow_uri
+
+
+def cores() -> int:
+    """Threads for a run that has this machine for itself."""
+    import os
+
+    return len(os.sched_getaffinity(0))
+
+
+def _candidates(trials: Sequence[TrialRecord]) -> list[Candidate]:
+    """Trials that trained to the end, best first."""
+    candidates = [
+        Candidate(number=t.number, hyperparameters=t.hyperparameters, value=t.value)
+        for t in trials
+        if t.state is TrialState.COMPLETE and t.value is not None
+    ]
+    return sorted(candidates, key=lambda candidate: candidate.value)

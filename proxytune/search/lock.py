@@ -1,0 +1,31 @@
+"""One driver a study."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxytune.errors import InputError
+
+
+@contextmanager
+def only_driver(path: Path, study: str) -> Iterator[None]:
+    """Holds the study's lock file; the system frees it when the process ends, however it ends.
+
+    Raises InputError that names who holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise InputError(
+                f"study {study!r} is being run by {file.read().strip()}; wait for it, or stop it"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

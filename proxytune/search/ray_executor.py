@@ -1,0 +1,197 @@
+"""Packs on a Ray cluster: one Ray Tune trial a pack, and no logic in between.
+
+Tune is started anew each time and never restored: the study in Optuna's storage and one checkpoint
+file a pack are the state, so a dead worker, node or driver are all the same case.
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from proxytune.search.executor import PackRunner, PackSource, RunnerFactory
+from proxytune.spec.pack import Evaluation, PackSpec
+from proxytune.spec.search import ExecutionSpec
+
+MAX_FAILURES = 2
+"""Lost workers a pack survives."""
+EVALUATIONS, ERROR = "evaluations", "error"
+OBJECT_STORE_BYTES = 80 * 2**20
+"""Evaluations are all that travels."""
+
+
+class RayExecutor:
+    """Trains as many packs at once as the cluster's CPUs and GPUs hold."""
+
+    def __init__(
+        self, start: RunnerFactory, execution: ExecutionSpec, address: str | None = None
+    ) -> None:
+        self._start, self._execution, self._address = start, execution, address
+
+    def __enter__(self) -> "RayExecutor":
+        local = self._address is None
+        ray.init(
+            # Not None: Ray would join whatever cluster an old file speaks of.
+            address="local" if local else self._address,
+            log_to_driver=False,
+            logging_level="critical",
+            **(
+                {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+                if local
+                else {}
+            ),
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        ray.shutdown()
+
+    def run(self, source: PackSource) -> None:
+        """Trains until the source is exhausted."""
+        resources = self._resources()
+        searcher = _Packs(source, self._start, _slots(resources))
+        with tempfile.TemporaryDirectory(prefix="proxytune-tune-") as scratch:
+            tuner = tune.Tuner(
+                tune.with_resources(_PackTrainable, resources),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=_Judge(searcher),
+                    num_samples=-1,
+                    reuse_actors=True,
+                    trial_dirname_creator=lambda trial: f"pack_{trial.trial_id}",
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=scratch,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                ),
+            )
+            tuner.fit()
+        # Tune takes Ctrl-C to mean "stop here" and returns as if all were well.
+        if searcher.live or not source.exhausted:
+            raise KeyboardInterrupt
+
+    def _resources(self) -> dict[str, float]:
+        gpus = self._execution.gpus_per_pack
+        if gpus is None:
+            gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
+        return {"cpu": self._execution.cpus_per_pack, "gpu": gpus}
+
+
+def _slots(resources: Mapping[str, float]) -> int:
+    """How many packs the cluster holds at once, at least one."""
+    there = ray.cluster_resources()
+    fits = [there.get(kind.upper(), 0.0) / need for kind, need in resources.items() if need]
+    return max(1, math.floor(min(fits) + 1e-9))
+
+
+class _Packs(Searcher):
+    """Tune asks here for the next pack."""
+
+    def __init__(
+        self,
+        source: PackSource | None = None,
+        start: RunnerFactory | None = None,
+        slots: int = 0,
+    ) -> None:
+        super().__init__()
+        self.source, self.start, self.slots = source, start, slots
+        self.live: dict[str, PackSpec] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles its searcher for a restore that never comes; the source stays here.
+        return (_Packs, ())
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        assert self.source is not None
+        # None, too, when all slots are taken: Tune would ask ahead, and samplers would know less.
+        if len(self.live) >= self.slots:
+            return None
+        pack = self.source.next_pack()
+        if pack is None:
+            return None if self.live else Searcher.FINISHED
+        self.live[trial_id] = pack
+        return {"pack": pack.model_dump_json(), "start": self.start}
+
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> frozenset[int]:
+        """Hands a result to the source; returns the members to drop."""
+        assert self.source is not None
+        evaluations = [Evaluation.model_validate(e) for e in result.get(EVALUATIONS, ())]
+        return self.source.report(self.live[trial_id], evaluations)
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        assert self.source is not None
+        if trial_id not in self.live:
+            return
+        reason = f"its worker was lost {MAX_FAILURES + 1} times" if error else None
+        if result is not None and not error:
+            # The last result comes here and nowhere else.
+            self.report(trial_id, result)
+            reason = result.get(ERROR)
+        pack = self.live.pop(trial_id)
+        if reason is None:
+            self.source.finish(pack)
+        else:
+            self.source.fail(pack, reason)
+
+
+class _Judge(FIFOScheduler):
+    """Reports every result and sends back whom to drop."""
+
+    def __init__(self, packs: _Packs | None = None) -> None:
+        super().__init__()
+        self._packs = packs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Judge, ())
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        assert self._packs is not None
+        drop = self._packs.report(trial.trial_id, result)
+        if drop:
+            # Calls of one caller arrive in order, so this one is there before the next step.
+            trial.temporary_state.ray_actor.drop.remote(sorted(drop))
+        return TrialScheduler.CONTINUE
+
+
+class _PackTrainable(tune.Trainable):
+    """One pack on a worker; a step goes to the next evaluation."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        # Tune may set a pack up on two actors: nothing is allocated before the first step.
+        self._runner: PackRunner | None = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            if self._runner is None:
+                pack = PackSpec.model_validate_json(self.config["pack"])
+                self._runner = self.config["start"](pack)
+            evaluations = self._runner.advance()
+        except Exception as error:
+            # The pack's own mistake: trying again would only make it again.
+            return {ERROR: f"{type(error).__name__}: {error}", "done": True}
+        told = [evaluation.model_dump() for evaluation in evaluations]
+        return {EVALUATIONS: told, "done": self._runner.done}
+
+    def drop(self, numbers: list[int]) -> None:
+        """Takes members out of training."""
+        if self._runner is not None:
+            self._runner.drop(numbers)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: packs keep their own."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: packs find their own."""

@@ -1,0 +1,168 @@
+"""Packs of a study's trials: what is asked of Optuna, and what it is told."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState as OptunaState
+
+from proxytune.records.record import TrialRecord, TrialState
+from proxytune.search.samplers import pruner, sampler
+from proxytune.search.space import suggest
+from proxytune.search.trials import CURVE, PACK, REASON, SEED, record_of
+from proxytune.spec.pack import Evaluation, Member, PackSpec
+from proxytune.spec.study import StudySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What just happened in a study: evaluations, and trials that have ended."""
+
+    evaluations: Sequence[Evaluation] = ()
+    finished: Sequence[TrialRecord] = ()
+
+
+Observer = Callable[[Progress], None]
+
+
+class SearchSource:
+    """Packs of a study's trials (a PackSource)."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        spec: StudySpec,
+        tokens: Path,
+        checkpoints: Path,
+        observe: Observer,
+    ) -> None:
+        self._study, self._spec = study, spec
+        self._study.pruner = pruner(spec.search.pruner)
+        self._tokens, self._checkpoints, self._observe = tokens, checkpoints, observe
+        self._live: dict[int, optuna.Trial] = {}
+        self._curves: dict[int, list[Evaluation]] = {}
+        self._interrupted = self._packs_left_running()
+        self._asked = len(self._study.get_trials(deepcopy=False))
+
+    def next_pack(self) -> PackSpec | None:
+        """First what an earlier process left in training, then new trials, a pack at a time."""
+        if self._interrupted:
+            return self._interrupted.pop(0)
+        size = min(self._spec.search.pack_size, self._spec.search.trials - self._asked)
+        return self._ask(size) if size > 0 else None
+
+    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
+        """Tells Optuna; all members of an evaluation before any of them is judged."""
+        news = [e for e in evaluations if self._is_new(e)]
+        for evaluation in news:
+            self._curves.setdefault(evaluation.number, []).append(evaluation)
+            if evaluation.validation_loss is not None:
+                trial = self._live[evaluation.number]
+                trial.report(evaluation.validation_loss, evaluation.step)
+        ended = {e.number: state for e in news if (state := self._judge(pack, e)) is not None}
+        finished = [self._tell(number, state) for number, state in ended.items()]
+        self._observe(Progress(news, finished))
+        return frozenset(n for n, state in ended.items() if state is TrialState.PRUNED)
+
+    def finish(self, pack: PackSpec) -> None:
+        """The pack's checkpoint has served."""
+        assert pack.checkpoint is not None
+        pack.checkpoint.unlink(missing_ok=True)
+
+    def fail(self, pack: PackSpec, reason: str) -> None:
+        """Those of its members that have no result are told to have failed, and why."""
+        lost = [m.number for m in pack.members if m.number in self._live]
+        self._observe(Progress(finished=[self._tell(n, TrialState.FAILED, reason) for n in lost]))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all trials have been asked for."""
+        return not self._interrupted and self._asked >= self._spec.search.trials
+
+    def _ask(self, size: int) -> PackSpec:
+        name = f"pack-{self._asked:05d}"
+        trials = []
+        for _ in range(size):
+            self._study.sampler = self._sampler(self._asked)
+            trials.append(self._enter(self._study.ask(), name))
+            self._asked += 1
+        return self._pack(name, trials)
+
+    def _enter(self, trial: optuna.Trial, pack: str) -> optuna.Trial:
+        """Gives a trial its parameters, then its pack: a trial that has a pack is whole."""
+        suggest(trial, self._spec.search)
+        trial.set_user_attr(SEED, self._spec.seed)
+        trial.set_user_attr(PACK, pack)
+        return trial
+
+    def _packs_left_running(self) -> list[PackSpec]:
+        """Packs of trials that are still running in storage, under the names they had."""
+        by_pack: dict[str, list[optuna.Trial]] = {}
+        for stored in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,)):
+            # Not to be constructed by users, says Optuna; but nothing else takes a trial up again.
+            self._study.sampler = self._sampler(stored.number)
+            trial = optuna.Trial(self._study, stored._trial_id)
+            if PACK not in stored.user_attrs:
+                self._enter(trial, f"pack-{stored.number:05d}-left")
+            by_pack.setdefault(trial.user_attrs[PACK], []).append(trial)
+        return [self._pack(name, trials) for name, trials in by_pack.items()]
+
+    def _sampler(self, number: int) -> BaseSampler:
+        return sampler(self._spec.search.sampler, self._spec.seed, number)
+
+    def _pack(self, name: str, trials: Sequence[optuna.Trial]) -> PackSpec:
+        spec = self._spec
+        self._live |= {trial.number: trial for trial in trials}
+        return PackSpec(
+            name=name,
+            shape=spec.proxy,
+            base=spec.base,
+            parameterization=spec.parameterization,
+            training=spec.training,
+            data_seed=spec.seed,
+            tokens=self._tokens,
+            members=tuple(
+                Member(
+                    number=trial.number,
+                    seed=trial.user_attrs[SEED],
+                    hyperparameters=spec.hyperparameters_of(trial.params),
+                )
+                for trial in trials
+            ),
+            checkpoint=self._checkpoints / f"{name}.pt",
+            threads=spec.execution.cpus_per_pack,
+        )
+
+    def _is_new(self, evaluation: Evaluation) -> bool:
+        """A pack that goes on from its checkpoint tells again what it told before."""
+        seen = self._curves.get(evaluation.number, ())
+        return evaluation.number in self._live and all(e.step != evaluation.step for e in seen)
+
+    def _judge(self, pack: PackSpec, evaluation: Evaluation) -> TrialState | None:
+        """How the evaluation ends its trial, if it does."""
+        if evaluation.diverged:
+            return TrialState.DIVERGED
+        if evaluation.step == pack.training.steps:
+            return TrialState.COMPLETE
+        prune = self._live[evaluation.number].should_prune()
+        return TrialState.PRUNED if prune else None
+
+    def _tell(self, number: int, state: TrialState, reason: str | None = None) -> TrialRecord:
+        """Ends a trial. Its curve is stored first, so that the storage alone tells everything."""
+        trial, curve = self._live.pop(number), self._curves.pop(number, [])
+        trial.set_user_attr(CURVE, json.dumps([e.model_dump() for e in curve]))
+        if reason is not None:
+            trial.set_user_attr(REASON, reason)
+        if state is TrialState.COMPLETE:
+            self._study.tell(trial, curve[-1].validation_loss)
+        elif state is TrialState.DIVERGED:
+            # An infinite loss, so that the sampler learns from it.
+            self._study.tell(trial, float("inf"))
+        elif state is TrialState.PRUNED:
+            self._study.tell(trial, state=OptunaState.PRUNED)
+        else:
+            self._study.tell(trial, state=OptunaState.FAIL)
+        return record_of(self._study.get_trials(deepcopy=False)[number], self._spec)

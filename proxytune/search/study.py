@@ -1,0 +1,96 @@
+"""A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import optuna
+from optuna.storages import BaseStorage
+
+from proxytune.errors import InputError
+from proxytune.records.record import TrialRecord
+from proxytune.search.source import Observer, SearchSource
+from proxytune.search.trials import PACK, record_of
+from proxytune.spec.study import StudySpec
+
+SPEC = "proxytune.spec"
+SELECTION = "proxytune.selection"
+COMPLETED = "proxytune.completed"
+
+
+class Study:
+    """A study in storage."""
+
+    def __init__(self, storage: BaseStorage, name: str) -> None:
+        try:
+            self._optuna = optuna.load_study(study_name=name, storage=storage)
+            self.spec = StudySpec.model_validate_json(self._optuna.user_attrs[SPEC])
+        except KeyError:
+            known = ", ".join(study_names(storage)) or "none so far"
+            raise InputError.of_field(
+                "study", name, f"no such study; there are: {known}"
+            ) from None
+
+    @classmethod
+    def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
+        """Adds a study. Raises InputError if another of its name is there."""
+        if spec.name not in optuna.get_all_study_names(storage):
+            made = optuna.create_study(study_name=spec.name, storage=storage, direction="minimize")
+            made.set_user_attr(SPEC, spec.model_dump_json())
+        study = cls(storage, spec.name)
+        if study.spec != spec:
+            raise InputError.of_field(
+                "name",
+                spec.name,
+                "a study of this name exists with another definition; choose another name, or "
+                f"delete it with: proxytune study delete {spec.name}",
+            )
+        return study
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.spec.name
+
+    @property
+    def selection(self) -> dict[str, Any] | None:
+        """The outcome, once the study is complete."""
+        return self._optuna.user_attrs.get(SELECTION)
+
+    @property
+    def completed(self) -> datetime | None:
+        """When it was completed, UTC."""
+        when = self._optuna.user_attrs.get(COMPLETED)
+        return None if when is None else datetime.fromisoformat(when)
+
+    def complete(self, selection: dict[str, Any]) -> None:
+        """Keeps the outcome."""
+        self._optuna.set_user_attr(SELECTION, selection)
+        self._optuna.set_user_attr(COMPLETED, datetime.now(UTC).isoformat())
+
+    def trials(self) -> list[TrialRecord]:
+        """All trials by number, from Optuna alone."""
+        trials = self._optuna.get_trials(deepcopy=False)
+        return [record_of(trial, self.spec) for trial in trials if PACK in trial.user_attrs]
+
+    @property
+    def state(self) -> str:
+        """created, unfinished (trials are missing or not confirmed) or complete."""
+        if self.completed is not None:
+            return "complete"
+        return "unfinished" if self._optuna.get_trials(deepcopy=False) else "created"
+
+    def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
+        """Where an executor gets this study's packs."""
+        return SearchSource(self._optuna, self.spec, tokens, checkpoints, observe)
+
+
+def study_names(storage: BaseStorage) -> list[str]:
+    """Names of proxytune's studies in the storage."""
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    return sorted(s.study_name for s in summaries if SPEC in s.user_attrs)
+
+
+def delete_study(storage: BaseStorage, name: str) -> None:
+    """Removes a study and its trials."""
+    optuna.delete_study(study_name=name, storage=storage)
