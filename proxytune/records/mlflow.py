@@ -1,0 +1,229 @@
+"""MLflow: one experiment a study, a parent run for the study, a child run a trial."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+# Read when MLflow is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from proxytune.errors import RunError
+from proxytune.records.record import TrialRecord, TrialState
+from proxytune.records.uri import masked
+from proxytune.spec.shape import Shape
+from proxytune.spec.study import StudySpec
+
+for _name in ("mlflow", "alembic"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+TRIAL, STATE, KIND = "proxytune.trial", "proxytune.state", "proxytune.kind"
+"""Tags of runs; KIND is study, trial or transfer."""
+
+METRICS_PER_CALL = 1000
+"""MLflow's limit for one batch."""
+
+
+class MlflowSink:
+    """A tracking store (a RecordSink)."""
+
+    def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
+        """`artifacts` is the folder for artifacts of a local store; a server has its own."""
+        self._uri, self._artifacts = tracking_uri, artifacts
+        if tracking_uri.startswith("sqlite:///"):
+            Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with self._reachable():
+            self._client = MlflowClient(tracking_uri=tracking_uri)
+        self._study: StudySpec | None = None
+        self._experiment = self._parent = ""
+        self._recorded: dict[int, str] = {}
+
+    def open(self, study: StudySpec) -> None:
+        """Finds or makes the experiment and the parent run, and sees which trials are there."""
+        self._study = study
+        with self._reachable():
+            self._experiment = self._find_experiment(study.name) or self._make_experiment(study)
+            parents = self._runs("study")
+            self._parent = parents[0].info.run_id if parents else self._make_parent(study)
+            self._client.update_run(self._parent, status="RUNNING")
+            for run in self._runs("trial"):
+                if run.info.status in ("FINISHED", "FAILED"):
+                    self._recorded[int(run.data.tags[TRIAL])] = run.info.run_id
+                else:
+                    # Half written when a driver was killed; `add` writes it anew.
+                    self._client.delete_run(run.info.run_id)
+
+    def add(self, trials: Sequence[TrialRecord]) -> None:
+        """Writes a run for each trial that has none. A finished trial never changes."""
+        with self._reachable():
+            for trial in trials:
+                if trial.number not in self._recorded:
+                    self._recorded[trial.number] = self._make_trial(trial)
+
+    def close(self, *, complete: bool) -> None:
+        """Ends the parent run."""
+        with self._reachable():
+            status = "FINISHED" if complete else "KILLED"
+            self._client.set_terminated(self._parent, status=status)
+
+    def delete(self, study: str) -> None:
+        """Deletes the experiment, and frees its name, which MLflow would keep."""
+        with self._reachable():
+            experiment = self._find_experiment(study)
+            if experiment is not None:
+                self._client.rename_experiment(experiment, f"{study} (deleted, {experiment})")
+                self._client.delete_experiment(experiment)
+
+    def log_transfer(
+        self,
+        study: str,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[tuple[int, float]]],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+    ) -> None:
+        """Adds a run for one transfer of a study that was opened before, by whatever process."""
+        with self._reachable():
+            self._experiment = self._find_experiment(study) or ""
+            (parent, *_) = self._runs("study")
+            run = self._make_run(
+                f"transfer-{name}", "transfer", dict(tags), parent=parent.info.run_id
+            )
+            points = [(key, value, step) for key, c in curves.items() for step, value in c]
+            points += [(key, value, 0) for key, value in metrics.items()]
+            self._log(run, params, points, _now())
+            for file in files:
+                self._client.log_artifact(run, str(file))
+            self._client.set_terminated(run)
+
+    def _find_experiment(self, name: str) -> str | None:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            return None
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _make_experiment(self, study: StudySpec) -> str:
+        folder = self._artifacts
+        location = None if folder is None else (folder / study.name).absolute().as_uri()
+        return str(self._client.create_experiment(study.name, artifact_location=location))
+
+    def _make_parent(self, study: StudySpec) -> str:
+        run = self._make_run(study.name, "study", _shape_tags(study))
+        essentials = {
+            **{f"training.{name}": v for name, v in study.training.model_dump().items()},
+            **{f"search.{k}": v for k, v in study.search.model_dump(exclude={"space"}).items()},
+            "seed": study.seed,
+        }
+        self._log(run, essentials, [], _now())
+        self._client.log_dict(run, study.model_dump(mode="json"), "study.json")
+        return run
+
+    def _make_trial(self, trial: TrialRecord) -> str:
+        assert self._study is not None
+        tags = _shape_tags(self._study) | {
+            TRIAL: str(trial.number),
+            STATE: str(trial.state),
+            "pack": trial.pack,
+            "seed": str(trial.seed),
+        }
+        began, ended = _milliseconds(trial.started), _milliseconds(trial.finished)
+        run = self._make_run(f"trial-{trial.number:05d}", "trial", tags, self._parent, began)
+        points: list[tuple[str, float, int]] = [
+            (name, value, evaluation.step)
+            for evaluation in trial.curve
+            for name in ("train_loss", "validation_loss", "grad_norm", "lr_factor")
+            if (value := getattr(evaluation, name)) is not None
+        ]
+        last = trial.curve[-1].step if trial.curve else 0
+        totals = {"tokens": trial.tokens, "flops": trial.flops, "seconds": trial.seconds}
+        points += [(name, float(value), last) for name, value in totals.items()]
+        if trial.value is not None:
+            points.append(("final_validation_loss", trial.value, last))
+        self._log(run, trial.hyperparameters.model_dump(), points, ended)
+        status = "FAILED" if trial.state is TrialState.FAILED else "FINISHED"
+        self._client.set_terminated(run, status=status, end_time=ended)
+        return run
+
+    def _make_run(
+        self,
+        name: str,
+        kind: str,
+        tags: dict[str, str],
+        parent: str | None = None,
+        began: int | None = None,
+    ) -> str:
+        of_parent = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+        all_tags = {MLFLOW_RUN_NAME: name, KIND: kind} | tags | of_parent
+        run = self._client.create_run(self._experiment, tags=all_tags, start_time=began)
+        return str(run.info.run_id)
+
+    def _log(
+        self,
+        run: str,
+        params: Mapping[str, Any],
+        points: Sequence[tuple[str, float, int]],
+        timestamp: int,
+    ) -> None:
+        metrics = [Metric(name, value, timestamp, step) for name, value, step in points]
+        self._client.log_batch(run, params=[Param(k, str(v)) for k, v in params.items()])
+        for start in range(0, len(metrics), METRICS_PER_CALL):
+            self._client.log_batch(run, metrics=metrics[start : start + METRICS_PER_CALL])
+
+    def _runs(self, kind: str) -> list[Run]:
+        """All runs of one kind in the experiment."""
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment],
+                filter_string=f"tags.`{KIND}` = '{kind}'",
+                run_view_type=ViewType.ACTIVE_ONLY,
+                max_results=1000,
+                page_token=token,
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Turns MLflow's failures into one line without a password."""
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0].replace(self._uri, masked(self._uri))
+            raise RunError(f"MLflow at {masked(self._uri)} failed: {reason[:300]}") from None
+
+
+def _shape_tags(study: StudySpec) -> dict[str, str]:
+    shape: Shape = study.proxy
+    tags = {name: str(value) for name, value in shape.model_dump().items()}
+    return tags | {
+        "repeat": str(shape.repeat),
+        "parameterization": study.parameterization.name,
+        "kv_rule": study.parameterization.kv_rule,
+    }
+
+
+def _milliseconds(when: datetime | None) -> int:
+    return _now() if when is None else round(when.timestamp() * 1000)
+
+
+def _now() -> int:
+    return round(datetime.now().timestamp() * 1000)
