@@ -4,7 +4,9 @@
 VENV := .venv
 PY   := $(VENV)/bin/python
 BIN  := $(VENV)/bin
-HOST_PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+# The newest Python of the supported ones that really runs: a shim on the PATH may not.
+HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
+    $(shell python$(version) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
 
 .PHONY: install quickstart test check clean
 
