@@ -43,14 +43,14 @@ class ParquetSink:
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
         """Writes the parts that hold these trials anew; a trial that is there is replaced."""
-        assert self._study is not None
+        study = self._study
+        assert study is not None
         by_part: dict[int, list[TrialRecord]] = {}
         for trial in trials:
             by_part.setdefault(trial.number // TRIALS_PER_PART, []).append(trial)
         for part, of_part in by_part.items():
-            spec = self._study
             self._merge("curves", CURVES, part, of_part, curve_rows)
-            self._merge("trials", TRIALS, part, of_part, lambda t: [trial_row(t, spec)])
+            self._merge("trials", TRIALS, part, of_part, lambda t: [trial_row(t, study)])
 
     def close(self, *, complete: bool) -> None:
         """Everything is written already."""
