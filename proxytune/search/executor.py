@@ -1,6 +1,6 @@
 """Packs in, evaluations out: the interfaces between who asks for training and who does it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Protocol
 
 from proxytune.spec.pack import Evaluation, PackSpec
@@ -78,11 +78,24 @@ class LocalExecutor:
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted; an exception in a pack fails that pack alone."""
         while (pack := source.next_pack()) is not None:
+            self._train(pack, source)
+
+    def _train(self, pack: PackSpec, source: PackSource) -> None:
+        training, drop = self._training(pack), None
+        while True:
             try:
-                runner = self._start(pack)
-                while not runner.done:
-                    runner.drop(source.report(pack, runner.advance()))
+                evaluations = training.send(drop)
+            except StopIteration:
+                return source.finish(pack)
             except Exception as error:
-                source.fail(pack, f"{type(error).__name__}: {error}")
-            else:
-                source.finish(pack)
+                return source.fail(pack, f"{type(error).__name__}: {error}")
+            # Outside the try: a mistake of the source is not the pack's.
+            drop = source.report(pack, evaluations)
+
+    def _training(
+        self, pack: PackSpec
+    ) -> Generator[Sequence[Evaluation], Collection[int] | None, None]:
+        """Evaluations of a pack; whom to drop is sent back."""
+        runner = self._start(pack)
+        while not runner.done:
+            runner.drop((yield runner.advance()) or ())

@@ -72,7 +72,11 @@ class RayExecutor:
                     failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 ),
             )
-            tuner.fit()
+            try:
+                tuner.fit()
+            except tune.TuneError as error:
+                # The source's own exception, which Tune would pass on as text.
+                raise error.__context__ or error from None
         # Tune takes Ctrl-C to mean "stop here" and returns as if all were well.
         if searcher.live or not source.exhausted:
             raise KeyboardInterrupt

@@ -1,10 +1,9 @@
-"""Optuna's samplers and pruners, by the names that a study gives them."""
+"""Optuna's samplers, by the names that a study gives them."""
 
 import warnings
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 
 
@@ -26,10 +25,3 @@ def sampler(kind: str, seed: int, number: int) -> BaseSampler:
             return GPSampler(seed=own)
         # One sequence for the whole study: Optuna's storage keeps how far it has come.
         return QMCSampler(seed=seed, scramble=True, warn_asynchronous_seeding=False)
-
-
-def pruner(kind: str) -> BasePruner:
-    """The pruner of that name."""
-    if kind == "median":
-        return MedianPruner()
-    return SuccessiveHalvingPruner() if kind == "successive-halving" else NopPruner()

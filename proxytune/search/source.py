@@ -10,7 +10,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState as OptunaState
 
 from proxytune.records.record import TrialRecord, TrialState
-from proxytune.search.samplers import pruner, sampler
+from proxytune.search.pruners import pruner
+from proxytune.search.samplers import sampler
 from proxytune.search.space import suggest
 from proxytune.search.trials import CURVE, PACK, REASON, SEED, record_of
 from proxytune.spec.pack import Evaluation, Member, PackSpec
@@ -40,10 +41,12 @@ class SearchSource:
         observe: Observer,
     ) -> None:
         self._study, self._spec = study, spec
-        self._study.pruner = pruner(spec.search.pruner)
+        self._study.pruner = pruner(spec.search.pruner, spec.training.evaluation_steps())
         self._tokens, self._checkpoints, self._observe = tokens, checkpoints, observe
         self._live: dict[int, optuna.Trial] = {}
         self._curves: dict[int, list[Evaluation]] = {}
+        self._pruned: set[int] = set()
+        self._reported: set[tuple[int, int]] = set()
         self._interrupted = self._packs_left_running()
         self._asked = len(self._study.get_trials(deepcopy=False))
 
@@ -59,21 +62,21 @@ class SearchSource:
         news = [e for e in evaluations if self._is_new(e)]
         for evaluation in news:
             self._curves.setdefault(evaluation.number, []).append(evaluation)
-            if evaluation.validation_loss is not None:
-                trial = self._live[evaluation.number]
-                trial.report(evaluation.validation_loss, evaluation.step)
+            self._report(evaluation)
         ended = {e.number: state for e in news if (state := self._judge(pack, e)) is not None}
         finished = [self._tell(number, state) for number, state in ended.items()]
+        self._pruned |= {n for n, state in ended.items() if state is TrialState.PRUNED}
         self._observe(Progress(news, finished))
-        return frozenset(n for n, state in ended.items() if state is TrialState.PRUNED)
+        # A pack that was restored may hold members that were dropped since its checkpoint.
+        return frozenset(self._pruned & {e.number for e in evaluations})
 
     def finish(self, pack: PackSpec) -> None:
         """The pack's checkpoint has served."""
-        assert pack.checkpoint is not None
-        pack.checkpoint.unlink(missing_ok=True)
+        self._checkpoint(pack.name).unlink(missing_ok=True)
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         """Those of its members that have no result are told to have failed, and why."""
+        self._checkpoint(pack.name).unlink(missing_ok=True)
         lost = [m.number for m in pack.members if m.number in self._live]
         self._observe(Progress(finished=[self._tell(n, TrialState.FAILED, reason) for n in lost]))
 
@@ -84,6 +87,8 @@ class SearchSource:
 
     def _ask(self, size: int) -> PackSpec:
         name = f"pack-{self._asked:05d}"
+        # One that is there already is of a deleted study that had the same name.
+        self._checkpoint(name).unlink(missing_ok=True)
         trials = []
         for _ in range(size):
             self._study.sampler = self._sampler(self._asked)
@@ -102,6 +107,7 @@ class SearchSource:
         """Packs of trials that are still running in storage, under the names they had."""
         by_pack: dict[str, list[optuna.Trial]] = {}
         for stored in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,)):
+            self._reported |= {(stored.number, step) for step in stored.intermediate_values}
             # Not to be constructed by users, says Optuna; but nothing else takes a trial up again.
             self._study.sampler = self._sampler(stored.number)
             trial = optuna.Trial(self._study, stored._trial_id)
@@ -132,14 +138,23 @@ class SearchSource:
                 )
                 for trial in trials
             ),
-            checkpoint=self._checkpoints / f"{name}.pt",
+            checkpoint=self._checkpoint(name),
             threads=spec.execution.cpus_per_pack,
         )
+
+    def _checkpoint(self, pack: str) -> Path:
+        return self._checkpoints / f"{pack}.pt"
 
     def _is_new(self, evaluation: Evaluation) -> bool:
         """A pack that goes on from its checkpoint tells again what it told before."""
         seen = self._curves.get(evaluation.number, ())
         return evaluation.number in self._live and all(e.step != evaluation.step for e in seen)
+
+    def _report(self, evaluation: Evaluation) -> None:
+        """Tells Optuna a loss, unless an earlier process has."""
+        number, step, loss = evaluation.number, evaluation.step, evaluation.validation_loss
+        if loss is not None and (number, step) not in self._reported:
+            self._live[number].report(loss, step)
 
     def _judge(self, pack: PackSpec, evaluation: Evaluation) -> TrialState | None:
         """How the evaluation ends its trial, if it does."""

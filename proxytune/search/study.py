@@ -34,8 +34,15 @@ class Study:
     @classmethod
     def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
         """Adds a study. Raises InputError if another of its name is there."""
-        if spec.name not in optuna.get_all_study_names(storage):
-            made = optuna.create_study(study_name=spec.name, storage=storage, direction="minimize")
+        made = optuna.create_study(
+            study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
+        )
+        if SPEC not in made.user_attrs:
+            # A new one, or one whose maker was killed right here; or one that is not ours.
+            if made.user_attrs or made.get_trials(deepcopy=False):
+                raise InputError.of_field(
+                    "name", spec.name, "is a study of another program; choose another name"
+                )
             made.set_user_attr(SPEC, spec.model_dump_json())
         study = cls(storage, spec.name)
         if study.spec != spec:

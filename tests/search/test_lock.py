@@ -1,0 +1,76 @@
+"""One driver a study: a second one is refused, and a killed one is not missed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxytune.errors import InputError
+from proxytune.search.lock import only_driver
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from proxytune.search.lock import only_driver
+
+with only_driver(Path(sys.argv[1]), "small"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "locks" / "small.lock"
+
+
+@pytest.fixture
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that runs the study."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_refused_and_told_of_the_first(
+    path: Path, holder: subprocess.Popen[str]
+) -> None:
+    with (
+        pytest.raises(InputError, match=rf"'small' is being run by process {holder.pid} on \S"),
+        only_driver(path, "small"),
+    ):
+        pytest.fail("two drivers of one study")
+
+
+def test_the_second_is_refused_again_and_the_first_still_named(
+    path: Path, holder: subprocess.Popen[str]
+) -> None:
+    for _ in range(2):
+        with pytest.raises(InputError, match=f"process {holder.pid} "), only_driver(path, "small"):
+            pass
+
+
+def test_a_killed_process_frees_its_study(path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    with only_driver(path, "small"):
+        pass
+
+
+def test_another_study_is_free(path: Path, holder: subprocess.Popen[str]) -> None:
+    with only_driver(path.with_name("other.lock"), "other"):
+        pass
+
+
+def test_it_is_freed_at_the_end_even_of_a_failure(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), only_driver(path, "small"):
+        raise ZeroDivisionError
+    with only_driver(path, "small"):
+        pass

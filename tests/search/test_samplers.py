@@ -1,0 +1,77 @@
+"""Laws of the samplers: what a trial is offered, and on what that depends."""
+
+from pathlib import Path
+
+import pytest
+
+from proxytune.search.storage import open_storage
+from proxytune.spec.pack import PackSpec
+from proxytune.spec.search import Choices
+from proxytune.spec.study import StudySpec
+from tests.search.studies import (
+    STEPS,
+    in_memory,
+    next_pack,
+    source_of,
+    study_spec,
+    train,
+    train_all,
+)
+
+Offer = dict[str, float]
+
+
+def offers(*packs: PackSpec) -> list[Offer]:
+    """What is searched of the members' hyperparameters."""
+    fields = {"learning_rate", "weight_decay", "beta2"}
+    return [m.hyperparameters.model_dump(include=fields) for pack in packs for m in pack.members]
+
+
+@pytest.fixture(scope="module", params=["tpe", "random", "qmc", "gp"])
+def spec(request: pytest.FixtureRequest) -> StudySpec:
+    """In the last of its three packs, tpe and gp have begun to model the losses."""
+    return study_spec(trials=15, pack_size=5, sampler=request.param)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spec: StudySpec) -> list[PackSpec]:
+    """The packs of a study that was run in one go."""
+    return train_all(source_of(in_memory(), spec))
+
+
+def test_an_interrupted_study_is_offered_the_same(
+    spec: StudySpec, undisturbed: list[PackSpec], tmp_path: Path
+) -> None:
+    packs: list[PackSpec] = []
+    for evaluations in range(len(STEPS)):
+        # A process trains what is left in training, starts one more pack, and is killed in it.
+        source = source_of(open_storage(tmp_path / "journal", None), spec)
+        while (pack := next_pack(source)) in packs:
+            train(source, pack)
+        train(source, pack, STEPS[:evaluations])
+        packs.append(pack)
+    assert offers(*packs) == offers(*undisturbed)
+
+
+def test_the_seed_decides_what_is_offered(spec: StudySpec, undisturbed: list[PackSpec]) -> None:
+    other = spec.model_copy(update={"seed": spec.seed + 1})
+    again, differently = (next_pack(source_of(in_memory(), of)) for of in (spec, other))
+    assert offers(again) == offers(undisturbed[0])
+    assert offers(differently) != offers(undisturbed[0])
+
+
+def test_offers_stay_within_the_space_and_spread_over_it(
+    spec: StudySpec, undisturbed: list[PackSpec]
+) -> None:
+    for name, axis in spec.search.space.items():
+        values = {offer[name] for offer in offers(*undisturbed)}
+        if isinstance(axis, Choices):
+            assert values <= set(axis.choices)
+        else:
+            assert axis.low <= min(values) <= max(values) <= axis.high
+        assert len(values) > 1
+
+
+def test_no_two_members_of_a_pack_are_the_same_point(undisturbed: list[PackSpec]) -> None:
+    for pack in undisturbed:
+        assert len({tuple(offer.values()) for offer in offers(pack)}) == len(pack.members)

@@ -1,0 +1,255 @@
+"""Laws of a study's packs: what Optuna is asked and told, in order and after kills."""
+
+from pathlib import Path
+
+import pytest
+from optuna.storages import BaseStorage
+
+from proxytune.records.record import TrialRecord, TrialState
+from proxytune.search.storage import open_storage
+from proxytune.search.study import Study
+from proxytune.search.trials import REASON
+from tests.search.fakes import evaluation
+from tests.search.studies import (
+    FIRST,
+    LAST,
+    STEPS,
+    Observed,
+    in_memory,
+    next_pack,
+    source_of,
+    study_spec,
+    told,
+    train,
+    train_all,
+)
+
+# What Optuna has to remark is nothing that a user could act on.
+pytestmark = pytest.mark.filterwarnings("error:::optuna")
+
+
+@pytest.fixture
+def storage() -> BaseStorage:
+    return in_memory()
+
+
+def trials(storage: BaseStorage) -> list[TrialRecord]:
+    return Study(storage, "small").trials()
+
+
+def states(storage: BaseStorage) -> list[TrialState]:
+    return [trial.state for trial in trials(storage)]
+
+
+@pytest.mark.parametrize(("asked", "sizes"), [(8, [4, 4]), (10, [4, 4, 2]), (3, [3])])
+def test_packs_have_the_asked_size_and_add_up_to_the_trials(
+    storage: BaseStorage, asked: int, sizes: list[int]
+) -> None:
+    source = source_of(storage, study_spec(trials=asked))
+    packs = train_all(source)
+    assert [len(pack.members) for pack in packs] == sizes
+    assert [m.number for pack in packs for m in pack.members] == list(range(asked))
+    assert source.exhausted
+
+
+def test_packs_and_their_checkpoints_have_names_of_their_own(storage: BaseStorage) -> None:
+    packs = train_all(source_of(storage, study_spec()))
+    assert len({pack.name for pack in packs}) == len({pack.checkpoint for pack in packs}) == 2
+
+
+def test_a_source_is_not_exhausted_before_its_last_pack_is_out(storage: BaseStorage) -> None:
+    source = source_of(storage, study_spec())
+    train(source, next_pack(source))
+    assert not source.exhausted
+    next_pack(source)
+    assert source.exhausted
+
+
+def test_members_carry_what_was_suggested(storage: BaseStorage) -> None:
+    spec = study_spec()
+    pack = next_pack(source_of(storage, spec))
+    for member, trial in zip(pack.members, trials(storage), strict=True):
+        assert set(trial.params) == set(spec.search.space)
+        assert member.hyperparameters == spec.hyperparameters_of(dict(trial.params))
+        assert (member.seed, pack.data_seed) == (spec.seed, spec.seed)
+
+
+def test_the_record_of_a_trial_is_rebuilt_from_storage_alone(tmp_path: Path) -> None:
+    observed = Observed()
+    train_all(source_of(open_storage(tmp_path / "journal", None), study_spec(), observed))
+    rebuilt = trials(open_storage(tmp_path / "journal", None))
+    assert rebuilt == [trial for progress in observed.told for trial in progress.finished]
+    assert [[e.step for e in trial.curve] for trial in rebuilt] == [list(STEPS)] * 8
+    assert [trial.value for trial in rebuilt] == [t.curve[-1].validation_loss for t in rebuilt]
+    assert states(open_storage(tmp_path / "journal", None)) == [TrialState.COMPLETE] * 8
+
+
+def test_telling_twice_changes_nothing(storage: BaseStorage) -> None:
+    observed = Observed()
+    source = source_of(storage, study_spec(), observed)
+    pack = next_pack(source)
+    train(source, pack, STEPS[:2])
+    source.report(pack, [*told(pack, FIRST), *told(pack, STEPS[1]), *told(pack, LAST)])
+    once = trials(storage)
+    source.report(pack, told(pack, LAST))
+    assert trials(storage) == once
+    assert [[e.step for e in trial.curve] for trial in once] == [list(STEPS)] * 4
+    heard = [(e.number, e.step) for progress in observed.told for e in progress.evaluations]
+    assert len(heard) == len(set(heard)) == 4 * len(STEPS)
+
+
+def test_a_diverged_member_is_a_result_and_no_reason_to_stop(storage: BaseStorage) -> None:
+    source = source_of(storage, study_spec())
+    pack = next_pack(source)
+    first = told(pack, FIRST)
+    first[1] = evaluation(1, FIRST, None, diverged=True)
+    source.report(pack, first)
+    for step in STEPS[1:]:
+        source.report(pack, [e for e in told(pack, step) if e.number != 1])
+    train_all(source)
+    diverged = trials(storage)[1]
+    assert (diverged.state, diverged.value) == (TrialState.DIVERGED, None)
+    assert [e.step for e in diverged.curve] == [FIRST]
+    assert states(storage).count(TrialState.COMPLETE) == 7
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_samplers_go_on_when_everything_diverges(storage: BaseStorage, sampler: str) -> None:
+    source = source_of(storage, study_spec(trials=12, pack_size=10, sampler=sampler))
+    while (pack := source.next_pack()) is not None:
+        source.report(
+            pack, [evaluation(m.number, FIRST, None, diverged=True) for m in pack.members]
+        )
+        source.finish(pack)
+    assert states(storage) == [TrialState.DIVERGED] * 12
+
+
+def test_a_lost_pack_fails_the_members_without_a_result_and_says_why(
+    storage: BaseStorage,
+) -> None:
+    observed = Observed()
+    source = source_of(storage, study_spec(), observed)
+    pack = next_pack(source)
+    source.report(pack, [evaluation(0, FIRST, None, diverged=True), *told(pack, FIRST)[1:]])
+    source.fail(pack, "its worker was lost")
+    assert states(storage) == [TrialState.DIVERGED] + [TrialState.FAILED] * 3
+    reasons = [t.user_attrs.get(REASON) for t in Study(storage, "small")._optuna.trials]
+    assert reasons == [None] + ["its worker was lost"] * 3
+    assert [t.number for t in observed.told[-1].finished] == [1, 2, 3]
+    train_all(source)
+    assert len(trials(storage)) == 8
+
+
+def test_the_checkpoint_goes_with_its_pack(storage: BaseStorage, tmp_path: Path) -> None:
+    source = source_of(storage, study_spec(), checkpoints=tmp_path)
+    for end in (source.finish, lambda pack: source.fail(pack, "lost")):
+        pack = next_pack(source)
+        assert pack.checkpoint is not None
+        pack.checkpoint.touch()
+        train(source, pack, STEPS[:1])
+        end(pack)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_pack_never_starts_from_another_one_s_checkpoint(
+    storage: BaseStorage, tmp_path: Path
+) -> None:
+    left_by_a_deleted_study = next_pack(source_of(in_memory(), study_spec(), None, tmp_path))
+    assert left_by_a_deleted_study.checkpoint is not None
+    left_by_a_deleted_study.checkpoint.touch()
+    pack = next_pack(source_of(storage, study_spec(), checkpoints=tmp_path))
+    assert pack.checkpoint is not None
+    assert not pack.checkpoint.exists()
+
+
+@pytest.mark.parametrize("after", range(3), ids="{} evaluations".format)
+def test_packs_in_training_come_again_before_new_ones(tmp_path: Path, after: int) -> None:
+    before = source_of(open_storage(tmp_path / "journal", None), study_spec(trials=12))
+    done, *cut = (next_pack(before) for _ in range(2))
+    train(before, done)
+    train(before, cut[0], STEPS[:after])
+
+    after_kill = open_storage(tmp_path / "journal", None)
+    source = source_of(after_kill, study_spec(trials=12))
+    assert not source.exhausted
+    assert next_pack(source) == cut[0]
+    # From its checkpoint, or from the start: what was told is told again.
+    train(source, cut[0])
+    train_all(source)
+    assert states(after_kill) == [TrialState.COMPLETE] * 12
+    assert [[e.step for e in trial.curve] for trial in trials(after_kill)] == [list(STEPS)] * 12
+
+
+def test_only_the_members_in_training_come_again(storage: BaseStorage) -> None:
+    source = source_of(storage, study_spec())
+    pack = next_pack(source)
+    source.report(pack, [evaluation(0, FIRST, None, diverged=True), *told(pack, FIRST)[1:]])
+    again = next_pack(source_of(storage, study_spec()))
+    assert again.members == pack.members[1:]
+    assert (again.name, again.checkpoint) == (pack.name, pack.checkpoint)
+
+
+def test_a_trial_that_was_not_yet_in_a_pack_is_not_lost(storage: BaseStorage) -> None:
+    spec = study_spec()
+    undisturbed = next_pack(source_of(in_memory(), spec))
+    Study.create(storage, spec)._optuna.ask()  # and here the process was killed
+    source = source_of(storage, spec)
+    assert next_pack(source).members == undisturbed.members[:1]
+    assert [m.number for m in next_pack(source).members] == [1, 2, 3, 4]
+
+
+def test_nothing_is_left_running(storage: BaseStorage) -> None:
+    spec = study_spec(trials=10)
+    source = source_of(storage, spec)
+    next_pack(source)
+    source = source_of(storage, spec)
+    source.fail(next_pack(source), "lost")
+    train_all(source)
+    assert all(state.finished for state in states(storage))
+    assert Study(storage, "small").source(Path(), Path(), Observed()).exhausted
+
+
+def prune_second_pack(pruner: str, order: str) -> tuple[BaseStorage, frozenset[int]]:
+    """A study whose first pack is complete and whose second is told its first evaluation."""
+    storage = in_memory()
+    source = source_of(storage, study_spec(trials=16, pack_size=8, pruner=pruner))
+    train(source, next_pack(source))
+    pack = next_pack(source)
+    first = sorted(told(pack, FIRST), key=lambda e: e.validation_loss or 0.0)
+    dropped = source.report(pack, first if order == "best first" else first[::-1])
+    # A worker that was lost meanwhile tells again, and goes on with all that it had.
+    again = source.report(pack, told(pack, FIRST) + told(pack, STEPS[1]))
+    assert dropped <= again
+    source.report(pack, [e for e in told(pack, LAST) if e.number not in again])
+    return storage, dropped
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive-halving"])
+def test_a_pruned_member_is_dropped_and_told_so(pruner: str) -> None:
+    storage, dropped = prune_second_pack(pruner, "best first")
+    assert dropped
+    for trial in trials(storage):
+        if trial.number in dropped:
+            assert (trial.state, [e.step for e in trial.curve]) == (TrialState.PRUNED, [FIRST])
+    assert TrialState.COMPLETE in states(storage)[8:]
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive-halving"])
+def test_all_members_are_told_before_any_is_judged(pruner: str) -> None:
+    _, one_way = prune_second_pack(pruner, "best first")
+    _, the_other = prune_second_pack(pruner, "worst first")
+    assert one_way == the_other != frozenset()
+
+
+def test_successive_halving_passes_one_in_four(storage: BaseStorage) -> None:
+    spec = study_spec(trials=16, pack_size=16, pruner="successive-halving")
+    source = source_of(storage, spec)
+    train_all(source)
+    by_loss = sorted(trials(storage), key=lambda trial: trial.curve[0].validation_loss or 0.0)
+    assert [trial.state for trial in by_loss[:4]] == [TrialState.COMPLETE] * 4
+    assert [trial.state for trial in by_loss[4:]] == [TrialState.PRUNED] * 12
+
+
+def test_without_a_pruner_nobody_is_dropped(storage: BaseStorage) -> None:
+    train_all(source_of(storage, study_spec(trials=16)))
+    assert states(storage) == [TrialState.COMPLETE] * 16
