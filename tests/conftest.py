@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from proxytune.data.tokens import prepare
 from proxytune.spec.shape import Shape
 from proxytune.spec.training import DataSpec
 
 TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range(2000))
+
+
+# Models of these sizes gain nothing from a second thread, and lose much where cores are shared.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

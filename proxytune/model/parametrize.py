@@ -1,15 +1,16 @@
-"""The one place where projected settings become tensors: init, multipliers, parameter groups.
+"""Where projected settings become the tensors of a pack: init, multipliers, settings by member.
 
 Shapes, as suffixes of names: K members.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from proxytune.model.draw import draw
+from proxytune.model.roles import parameters
 from proxytune.model.transformer import ForwardMultipliers, PackedTransformer
 from proxytune.scaling.projection import Projection
 from proxytune.scaling.rules import Role
@@ -17,7 +18,7 @@ from proxytune.spec.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class ParamGroup:
+class PackGroup:
     """The parameters of one role, each with members in front, and their settings by member."""
 
     role: Role
@@ -38,40 +39,36 @@ def build_model(
         }
     )
     model = PackedTransformer(shape, multipliers)
-    init_weights_(model, projections, seeds)
+    init_pack_(model, projections, seeds)
     return model
 
 
 @torch.no_grad()
-def init_weights_(
-    model: nn.Module, projections: Sequence[Projection], seeds: Sequence[int]
-) -> None:
+def init_pack_(model: nn.Module, projections: Sequence[Projection], seeds: Sequence[int]) -> None:
     """Draws every member's weights: normal, std by role. Gains stay at 1.
 
     A member's weights depend on its seed and the parameter's name, not on who else is in the pack.
     """
-    for name, param, role in named_roles(model):
+    for param in parameters(model):
         for member, (projection, seed) in enumerate(zip(projections, seeds, strict=True)):
-            std = projection.roles[role].init_std
+            std = projection.roles[param.role].init_std
             if std is not None:
-                # One number of 32 bits: the generator takes no notice of more.
-                draw = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-                weight = torch.empty(param.shape[1:]).normal_(0.0, std, generator=draw)
-                param[member].copy_(weight)
+                shape = param.tensor.shape[1:]
+                param.tensor[member].copy_(draw(shape, seed, param.name) * std)
 
 
-def param_groups(model: nn.Module, projections: Sequence[Projection]) -> list[ParamGroup]:
+def pack_groups(model: nn.Module, projections: Sequence[Projection]) -> list[PackGroup]:
     """The model's parameters by role, with each member's learning rate, decay and eps."""
     by_role: dict[Role, list[nn.Parameter]] = {}
-    for _, param, role in named_roles(model):
-        by_role.setdefault(role, []).append(param)
+    for param in parameters(model):
+        by_role.setdefault(param.role, []).append(param.tensor)
 
     def setting(role: Role, name: str, like: Tensor) -> Tensor:
         values = [getattr(projection.roles[role], name) for projection in projections]
         return torch.tensor(values, device=like.device, dtype=torch.float32)
 
     return [
-        ParamGroup(
+        PackGroup(
             role=role,
             params=params,
             lr_K=setting(role, "lr", params[0]),
@@ -79,14 +76,4 @@ def param_groups(model: nn.Module, projections: Sequence[Projection]) -> list[Pa
             eps_K=setting(role, "eps", params[0]),
         )
         for role, params in by_role.items()
-    ]
-
-
-def named_roles(model: nn.Module) -> list[tuple[str, nn.Parameter, Role]]:
-    """Every parameter once, with its name and the role that its module has."""
-    return [
-        (f"{path}.{name}", param, module.role)
-        for path, module in model.named_modules()
-        for name, param in module.named_parameters(recurse=False)
-        if isinstance(module.role, Role)
     ]

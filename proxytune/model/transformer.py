@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from proxytune.scaling.rules import Role
 from proxytune.spec.shape import Shape
 
 NORM_EPS = 1e-6
@@ -22,9 +21,8 @@ ROPE_BASE = 10_000.0
 class PackedLinear(nn.Module):
     """K matrices (out, in), each applied to its own member's input."""
 
-    def __init__(self, members: int, fan_in: int, fan_out: int, role: Role) -> None:
+    def __init__(self, members: int, fan_in: int, fan_out: int) -> None:
         super().__init__()
-        self.role = role
         self.weight_KxOxI = nn.Parameter(torch.empty(members, fan_out, fan_in))
 
     def forward(self, x_KxMxI: Tensor) -> Tensor:
@@ -34,9 +32,8 @@ class PackedLinear(nn.Module):
 class PackedRMSNorm(nn.Module):
     """RMSNorm over the last axis, with a gain for each member."""
 
-    def __init__(self, members: int, width: int, role: Role) -> None:
+    def __init__(self, members: int, width: int) -> None:
         super().__init__()
-        self.role = role
         self.gain_KxD = nn.Parameter(torch.ones(members, width))
 
     def forward(self, x_KxxD: Tensor) -> Tensor:
@@ -50,7 +47,6 @@ class PackedEmbedding(nn.Module):
 
     def __init__(self, members: int, vocab_size: int, width: int) -> None:
         super().__init__()
-        self.role = Role.EMBEDDING
         self.weight_KxVxD = nn.Parameter(torch.empty(members, vocab_size, width))
 
     def forward(self, tokens_M: Tensor) -> Tensor:
@@ -88,10 +84,10 @@ class PackedAttention(nn.Module):
         super().__init__()
         self.shape = shape
         width = shape.d_model
-        self.query = PackedLinear(members, width, shape.q_dim, Role.HIDDEN)
-        self.key = PackedLinear(members, width, shape.kv_dim, Role.KV)
-        self.value = PackedLinear(members, width, shape.kv_dim, Role.KV)
-        self.out = PackedLinear(members, shape.q_dim, width, Role.ATTENTION_OUT)
+        self.query = PackedLinear(members, width, shape.q_dim)
+        self.key = PackedLinear(members, width, shape.kv_dim)
+        self.value = PackedLinear(members, width, shape.kv_dim)
+        self.out = PackedLinear(members, shape.q_dim, width)
         self.rotary = Rotary(shape.head_dim, shape.seq_len)
         self.query_norm = self._qk_norm(members, shape)
         self.key_norm = self._qk_norm(members, shape)
@@ -115,9 +111,7 @@ class PackedAttention(nn.Module):
 
     @staticmethod
     def _qk_norm(members: int, shape: Shape) -> nn.Module:
-        return (
-            PackedRMSNorm(members, shape.head_dim, Role.NORM) if shape.qk_norm else nn.Identity()
-        )
+        return PackedRMSNorm(members, shape.head_dim) if shape.qk_norm else nn.Identity()
 
     def _heads(self, x_KxMx: Tensor) -> Tensor:
         members, positions, width = x_KxMx.shape
@@ -138,11 +132,9 @@ class PackedMLP(nn.Module):
     def __init__(self, members: int, shape: Shape) -> None:
         super().__init__()
         width, inner = shape.d_model, shape.d_ff
-        self.gate = (
-            PackedLinear(members, width, inner, Role.HIDDEN) if shape.mlp == "swiglu" else None
-        )
-        self.inner = PackedLinear(members, width, inner, Role.HIDDEN)
-        self.out = PackedLinear(members, inner, width, Role.MLP_OUT)
+        self.gate = PackedLinear(members, width, inner) if shape.mlp == "swiglu" else None
+        self.inner = PackedLinear(members, width, inner)
+        self.out = PackedLinear(members, inner, width)
 
     def forward(self, x_KxMxD: Tensor) -> Tensor:
         inner_KxMxF = self.inner(x_KxMxD)
@@ -156,9 +148,9 @@ class PackedBlock(nn.Module):
 
     def __init__(self, members: int, shape: Shape) -> None:
         super().__init__()
-        self.attention_norm = PackedRMSNorm(members, shape.d_model, Role.NORM)
+        self.attention_norm = PackedRMSNorm(members, shape.d_model)
         self.attention = PackedAttention(members, shape)
-        self.mlp_norm = PackedRMSNorm(members, shape.d_model, Role.NORM)
+        self.mlp_norm = PackedRMSNorm(members, shape.d_model)
         self.mlp = PackedMLP(members, shape)
 
     def forward(
@@ -192,11 +184,9 @@ class PackedTransformer(nn.Module):
         self.shape, self.members, self.multipliers = shape, members, multipliers
         self.embedding = PackedEmbedding(members, shape.vocab_size, shape.d_model)
         self.blocks = nn.ModuleList(PackedBlock(members, shape) for _ in range(shape.n_layers))
-        self.final_norm = PackedRMSNorm(members, shape.d_model, Role.FINAL_NORM)
+        self.final_norm = PackedRMSNorm(members, shape.d_model)
         self.unembedding = (
-            None
-            if shape.tied
-            else PackedLinear(members, shape.d_model, shape.vocab_size, Role.UNEMBEDDING)
+            None if shape.tied else PackedLinear(members, shape.d_model, shape.vocab_size)
         )
 
     def forward(self, tokens_BxT: Tensor) -> Tensor:

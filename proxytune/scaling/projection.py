@@ -17,7 +17,7 @@ class Settings:
     """What one role trains with, or the multipliers on that."""
 
     init_std: float | None
-    """Std of the initial weights; None for gains, which start at 1."""
+    """Std of the initial weights; None for gains."""
     lr: float
     weight_decay: float
     eps: float
@@ -49,7 +49,8 @@ class Projection:
 
 def roles_of(shape: Shape) -> tuple[Role, ...]:
     """The roles that a shape's parameters have; a tied shape has no unembedding weights."""
-    return tuple(role for role in Role if not (shape.tied and role is Role.UNEMBEDDING))
+    absent = {Role.UNEMBEDDING: shape.tied, Role.QK_NORM: not shape.qk_norm}
+    return tuple(role for role in Role if not absent.get(role, False))
 
 
 def fan_in(shape: Shape, role: Role) -> int:
@@ -100,9 +101,13 @@ def project(
     target: Shape,
     parameterization: Parameterization,
 ) -> Projection:
-    """The target's concrete settings."""
-    at_base = _settings_of_base(hyperparameters, base, parameterization)
-    by = multipliers(base, target, parameterization)
+    """The target's concrete settings.
+
+    The repeat factor is absolute: its multipliers are 1 at r = 1, whatever the base's own is.
+    """
+    origin = base.at(n_kv_heads=base.n_heads)
+    at_base = _settings_of_base(hyperparameters, origin, parameterization)
+    by = multipliers(origin, target, parameterization)
     roles = {role: _times(at_base.roles[role], factor) for role, factor in by.roles.items()}
     forward = Forward(
         embedding=at_base.forward.embedding * by.forward.embedding,
@@ -137,6 +142,7 @@ def _settings_of_base(
                 embedding_decay,
                 hp.embedding_multiplier,
             ),
+            Role.QUERY: hidden,
             Role.HIDDEN: hidden,
             Role.ATTENTION_OUT: hidden,
             Role.MLP_OUT: hidden,
@@ -148,6 +154,7 @@ def _settings_of_base(
                 hp.output_multiplier,
             ),
             Role.NORM: gain,
+            Role.QK_NORM: gain,
             Role.FINAL_NORM: gain,
         },
         forward=Forward(

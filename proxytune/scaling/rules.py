@@ -27,13 +27,23 @@ class Role(StrEnum):
     """What a parameter is to the rules: which row of the table it follows, with which fan-in."""
 
     EMBEDDING = "embedding"
-    HIDDEN = "hidden"  # Q, MLP in and gate: fan-in d_model
+    QUERY = "query"  # a hidden matrix that the attention multiplier acts behind
+    HIDDEN = "hidden"  # MLP in and gate: fan-in d_model
     ATTENTION_OUT = "attention_out"  # a hidden matrix with fan-in n_heads · head_dim
     MLP_OUT = "mlp_out"  # a hidden matrix with fan-in d_ff
     KV = "kv"
     UNEMBEDDING = "unembedding"
     NORM = "norm"  # gains inside the blocks
+    QK_NORM = "qk_norm"  # gains on queries and keys
     FINAL_NORM = "final_norm"
+
+
+HIDDEN_ROLES = frozenset(
+    {Role.QUERY, Role.HIDDEN, Role.ATTENTION_OUT, Role.MLP_OUT, Role.KV},
+)
+"""Matrices both sides of which grow with the width."""
+GAIN_ROLES = frozenset({Role.NORM, Role.QK_NORM, Role.FINAL_NORM})
+"""Vectors that start at 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +142,8 @@ def _standard() -> RuleTable:
     """sp: PyTorch's habits. Only hidden inits follow the fan-in, and attention 1/√head_dim."""
     hidden = RoleRule(init_std=Powers(m_in=-0.5), source="fan-in init")
     constant = RoleRule(source="constant")
-    matrices = (Role.HIDDEN, Role.ATTENTION_OUT, Role.MLP_OUT, Role.KV)
     return RuleTable(
-        roles={role: hidden if role in matrices else constant for role in Role},
+        roles={role: hidden if role in HIDDEN_ROLES else constant for role in Role},
         attention=Powers(m_h=-0.5),
         residual=ONE,
     )
@@ -154,12 +163,14 @@ def _maximal_update(p: Parameterization) -> RuleTable:
         eps=block_eps,
         source="[CP] hidden",
     )
+    gain = RoleRule(lr=Powers(m_L=block_lr), eps=block_eps, source="[CP] LayerNorm")
     roles = {
         Role.EMBEDDING: RoleRule(
             lr=Powers(m_d=p.embedding_lr_width_exponent),
             eps=Powers(m_d=-1),
             source="[CP] embedding, eps [CdP]",
         ),
+        Role.QUERY: hidden,
         Role.HIDDEN: hidden,
         Role.ATTENTION_OUT: hidden,
         Role.MLP_OUT: hidden,
@@ -171,7 +182,8 @@ def _maximal_update(p: Parameterization) -> RuleTable:
             source="[GQA] K and V" if p.name == "gqa-mup" else "[CP] hidden",
         ),
         Role.UNEMBEDDING: RoleRule(multiplier=Powers(m_d=-1), source="[CP] unembedding"),
-        Role.NORM: RoleRule(lr=Powers(m_L=block_lr), eps=block_eps, source="[CP] LayerNorm"),
+        Role.NORM: gain,
+        Role.QK_NORM: gain,
         Role.FINAL_NORM: RoleRule(source="[CP] final LayerNorm"),
     }
     return RuleTable(roles=roles, attention=Powers(m_h=-1), residual=Powers(m_L=shrink))

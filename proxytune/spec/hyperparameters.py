@@ -48,3 +48,8 @@ class BaseHyperparameters(Spec):
     """Learning rate of norm gains over η."""
     warmup_fraction: Fraction = 0.1
     """Share of the steps over which the learning rate rises linearly."""
+
+    @staticmethod
+    def defaults_at(d_model: int) -> dict[str, float]:
+        """Defaults that follow the width of the base: an init that keeps activations' size."""
+        return {"init_std": d_model**-0.5}

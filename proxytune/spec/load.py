@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from proxytune.errors import InputError
 from proxytune.spec.base import Spec
 from proxytune.spec.hyperparameters import BaseHyperparameters
 from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec, TargetSpec
+from proxytune.spec.study import StudySpec, TargetSpec, require_same_style
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -45,6 +45,14 @@ def load_shape(path: Path) -> Shape:
     return validate(Shape, document, path)
 
 
+def require_scalable(base: Shape, target: Shape, where: object) -> None:
+    """Refuses a target that no rule leads to from the base; `where` says who asks for it."""
+    try:
+        require_same_style(base, target)
+    except PydanticCustomError as error:
+        raise InputError(f"{where}: {error.message()}") from None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds; safe loading only."""
     try:
@@ -61,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def validate(model: type[SpecT], document: dict[str, Any], where: object) -> SpecT:
+def validate(model: type[SpecT], document: object, where: object) -> SpecT:
     """`document` as a `model`, or one InputError that names every bad field."""
     try:
         return model.model_validate(document)

@@ -41,7 +41,7 @@ class StudySpec(Spec):
     training: TrainingSpec = TrainingSpec()
     """Length, batch and schedule of each trial."""
     hyperparameters: BaseHyperparameters = Field(
-        default_factory=lambda seen: {"init_std": seen["base"].d_model ** -0.5},
+        default_factory=lambda seen: BaseHyperparameters.defaults_at(seen["base"].d_model),
         validate_default=True,
     )
     """Base hyperparameters that are not searched."""
@@ -76,7 +76,7 @@ class StudySpec(Spec):
     def _init_std_of_base(cls, given: Any, info: ValidationInfo) -> Any:
         base = info.data.get("base")
         if base is not None and isinstance(given, dict):
-            return {"init_std": base.d_model**-0.5} | given
+            return BaseHyperparameters.defaults_at(base.d_model) | given
         return given
 
     @field_validator("search")

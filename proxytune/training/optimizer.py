@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from proxytune.model.parametrize import ParamGroup
+from proxytune.model.parametrize import PackGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class PackedAdamW:
 
     def __init__(
         self,
-        groups: Sequence[ParamGroup],
+        groups: Sequence[PackGroup],
         beta1_K: Tensor,
         beta2_K: Tensor,
         clip_norm: float | None,
@@ -100,7 +100,7 @@ def _gather_grad(group: _Flat) -> Tensor:
     return group.grad_KxP.square().sum(1)
 
 
-def _flatten(group: ParamGroup) -> _Flat:
+def _flatten(group: PackGroup) -> _Flat:
     """Moves a role's parameters into one buffer, in which they stay."""
     weight_KxP = torch.cat([param.detach().flatten(1) for param in group.params], dim=1)
     start = 0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proxytune.data.batches import training_batch, validation_batches
 from proxytune.data.tokens import TokenData
-from proxytune.model.parametrize import build_model, param_groups
+from proxytune.model.parametrize import build_model, pack_groups
 from proxytune.model.transformer import PackedTransformer
 from proxytune.scaling.projection import project
 from proxytune.spec.pack import Evaluation, PackSpec
@@ -101,7 +101,7 @@ class PackTrainer:
         model = build_model(pack.shape, projections, [member.seed for member in members])
         self._model = model.to(self._device)
         self._optimizer = PackedAdamW(
-            param_groups(self._model, projections),
+            pack_groups(self._model, projections),
             beta1_K=self._of_members([member.hyperparameters.beta1 for member in members]),
             beta2_K=self._of_members([member.hyperparameters.beta2 for member in members]),
             clip_norm=pack.training.clip_norm,

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from proxytune.model.parametrize import build_model, named_roles, param_groups
+from proxytune.model.parametrize import build_model, pack_groups
+from proxytune.model.roles import parameters
 from proxytune.model.transformer import PackedTransformer
 from proxytune.scaling.projection import Projection, project, roles_of
 from proxytune.scaling.rules import Role
@@ -47,10 +48,11 @@ def test_gradients_of_one_members_loss_are_zero_for_the_others(
 ) -> None:
     model = model_of(shape.at(**variant), members=3)
     torch.autograd.backward(model.loss(tokens(shape, extra=1))[1])
-    for name, param, _ in named_roles(model):
-        assert param.grad is not None, name
-        assert param.grad[0].abs().max() == param.grad[2].abs().max() == 0, name
-        assert param.grad[1].abs().max() > 0, name
+    for param in parameters(model):
+        grad = param.tensor.grad
+        assert grad is not None, param.name
+        assert grad[0].abs().max() == grad[2].abs().max() == 0, param.name
+        assert grad[1].abs().max() > 0, param.name
 
 
 def test_repeating_heads_is_multi_head_attention_with_repeated_weights(shape: Shape) -> None:
@@ -112,21 +114,21 @@ def test_every_parameter_has_a_role_and_is_counted(
 ) -> None:
     shape = shape.at(**variant)
     model = model_of(shape, members=1)
-    assert sum(p.numel() for _, p, _ in named_roles(model)) == shape.count_parameters()
-    assert len(named_roles(model)) == len(list(model.parameters()))
-    groups = param_groups(model, [projection(shape)])
+    assert sum(p.tensor.numel() for p in parameters(model)) == shape.count_parameters()
+    assert len(parameters(model)) == len(list(model.parameters()))
+    groups = pack_groups(model, [projection(shape)])
     assert {group.role for group in groups} == set(roles_of(shape))
 
 
 def test_weights_start_at_the_projected_std(shape: Shape) -> None:
     wide = shape.at(d_model=128, n_heads=8, head_dim=16, d_ff=384)
     projected = project(hyperparameters(init_std=0.2), shape, wide, Parameterization())
-    for name, param, role in named_roles(build_model(wide, [projected], [0])):
-        std = projected.roles[role].init_std
+    for param in parameters(build_model(wide, [projected], [0])):
+        std = projected.roles[param.role].init_std
         if std is None:
-            assert (param == 1).all(), name
+            assert (param.tensor == 1).all(), param.name
         else:
-            assert float(param.detach().std()) == pytest.approx(std, rel=0.05), name
+            assert float(param.tensor.detach().std()) == pytest.approx(std, rel=0.05), param.name
 
 
 def test_a_members_init_does_not_depend_on_its_place(shape: Shape) -> None:
@@ -142,11 +144,11 @@ def test_settings_reach_the_parameters_of_their_role(shape: Shape) -> None:
         project(hyperparameters(rate), shape, wide, Parameterization()) for rate in (0.1, 0.2)
     ]
     model = build_model(wide, projections, [0, 0])
-    for group in param_groups(model, projections):
+    for group in pack_groups(model, projections):
         for name in ("lr", "weight_decay", "eps"):
             expected = [getattr(p.roles[group.role], name) for p in projections]
             assert getattr(group, f"{name}_K").tolist() == pytest.approx(expected)
-    kv = next(g for g in param_groups(model, projections) if g.role is Role.KV)
-    names = {id(p): name for name, p, _ in named_roles(model)}
+    kv = next(g for g in pack_groups(model, projections) if g.role is Role.KV)
+    names = {id(p.tensor): p.name for p in parameters(model)}
     assert len(kv.params) == 8
     assert all(".key." in names[id(p)] or ".value." in names[id(p)] for p in kv.params)

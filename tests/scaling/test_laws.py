@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from proxytune.scaling.projection import Projection, multipliers, project
+from proxytune.scaling.projection import Projection, multipliers, project, roles_of
 from proxytune.scaling.rules import Powers, Role
 from proxytune.spec.hyperparameters import BaseHyperparameters
 from proxytune.spec.parameterization import Parameterization
@@ -65,9 +65,18 @@ def test_lr_times_decay_is_the_same_at_every_shape(name: str, kv_rule: str) -> N
     small, large = (
         project(HYPERPARAMETERS, BASE, shape, parameterization) for shape in (SMALL, LARGE)
     )
-    for role in Role:
+    for role in roles_of(LARGE):
         products = [p.roles[role].lr * p.roles[role].weight_decay for p in (small, large)]
         assert products[0] == pytest.approx(products[1]), role
+
+
+def test_the_repeat_factor_is_absolute() -> None:
+    """A base that repeats its heads stands for no other base hyperparameters than one without."""
+    grouped = BASE.at(n_kv_heads=1)
+    for parameterization in OPTIONS:
+        assert project(HYPERPARAMETERS, grouped, LARGE, parameterization) == project(
+            HYPERPARAMETERS, BASE, LARGE, parameterization
+        )
 
 
 def s(repeat: int) -> float:
@@ -80,6 +89,7 @@ def test_the_table_of_gqa_mup_written_out() -> None:
     got = project(hp, BASE, LARGE, Parameterization())
     m_d, m_l = 256 / 32, 24 / 2
     for role, m_in in {
+        Role.QUERY: 256 / 32,
         Role.HIDDEN: 256 / 32,
         Role.ATTENTION_OUT: 14 * 64 / 32,
         Role.MLP_OUT: 1000 / 96,
@@ -152,7 +162,7 @@ def test_narrower_parameterizations_leave_columns_out() -> None:
 def test_sp_scales_hidden_init_and_attention_alone() -> None:
     by = numbers(multipliers(BASE, LARGE, Parameterization(name="sp")))
     moved = {name for name, value in by.items() if value != 1.0}
-    matrices = ("hidden", "attention_out", "mlp_out", "kv")
+    matrices = ("query", "hidden", "attention_out", "mlp_out", "kv")
     assert moved == {f"{role}.init_std" for role in matrices} | {"forward.attention"}
     assert by["forward.attention"] == pytest.approx(math.sqrt(8 / 64))
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from proxytune.model.parametrize import ParamGroup
+from proxytune.model.parametrize import PackGroup
 from proxytune.scaling.rules import Role
 from proxytune.training.optimizer import PackedAdamW
 
 
-def group(params: list[nn.Parameter], lr: list[float], decay: list[float]) -> ParamGroup:
+def group(params: list[nn.Parameter], lr: list[float], decay: list[float]) -> PackGroup:
     eps = [1e-3] * len(lr)
-    return ParamGroup(Role.HIDDEN, params, *(torch.tensor(v) for v in (lr, decay, eps)))
+    return PackGroup(Role.HIDDEN, params, *(torch.tensor(v) for v in (lr, decay, eps)))
 
 
 def test_each_member_moves_as_with_torch_adamw() -> None:
