@@ -14,9 +14,10 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from sqlalchemy.exc import SQLAlchemyError
 
 from proxytune.errors import RunError
 from proxytune.records.record import TrialRecord, TrialState
@@ -40,9 +41,10 @@ class MlflowSink:
     def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
         """`artifacts` is the folder for artifacts of a local store; a server has its own."""
         self._uri, self._artifacts = tracking_uri, artifacts
-        if tracking_uri.startswith("sqlite:///"):
-            Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         with self._reachable():
+            if tracking_uri.startswith("sqlite:///"):
+                file = Path(tracking_uri.removeprefix("sqlite:///"))
+                file.parent.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=tracking_uri)
         self._study: StudySpec | None = None
         self._experiment = self._parent = ""
@@ -50,11 +52,11 @@ class MlflowSink:
 
     def open(self, study: StudySpec) -> None:
         """Finds or makes the experiment and the parent run, and sees which trials are there."""
-        self._study = study
+        self._study, self._recorded = study, {}
         with self._reachable():
             self._experiment = self._find_experiment(study.name) or self._make_experiment(study)
-            parents = self._runs("study")
-            self._parent = parents[0].info.run_id if parents else self._make_parent(study)
+            self._parent = self._find_parent() or self._make_run(study.name, "study")
+            self._describe_study(study)
             self._client.update_run(self._parent, status="RUNNING")
             for run in self._runs("trial"):
                 if run.info.status in ("FINISHED", "FAILED"):
@@ -98,10 +100,13 @@ class MlflowSink:
         """Adds a run for one transfer of a study that was opened before, by whatever process."""
         with self._reachable():
             self._experiment = self._find_experiment(study) or ""
-            (parent, *_) = self._runs("study")
-            run = self._make_run(
-                f"transfer-{name}", "transfer", dict(tags), parent=parent.info.run_id
-            )
+            self._parent = (self._experiment and self._find_parent()) or ""
+            if not self._parent:
+                raise RunError(
+                    f"MLflow at {masked(self._uri)} has no study {study!r}; "
+                    f"record it with: proxytune study run {study}"
+                )
+            run = self._make_run(f"transfer-{name}", "transfer", tags, self._parent)
             points = [(key, value, step) for key, c in curves.items() for step, value in c]
             points += [(key, value, 0) for key, value in metrics.items()]
             self._log(run, params, points, _now())
@@ -122,16 +127,21 @@ class MlflowSink:
         location = None if folder is None else (folder / study.name).absolute().as_uri()
         return str(self._client.create_experiment(study.name, artifact_location=location))
 
-    def _make_parent(self, study: StudySpec) -> str:
-        run = self._make_run(study.name, "study", _shape_tags(study))
+    def _find_parent(self) -> str | None:
+        parents = self._runs("study")
+        return str(parents[0].info.run_id) if parents else None
+
+    def _describe_study(self, study: StudySpec) -> None:
+        """Tags, parameters and the spec of the parent run; writing them again changes nothing."""
+        tags = [RunTag(name, value) for name, value in _shape_tags(study).items()]
+        self._client.log_batch(self._parent, tags=tags)
         essentials = {
             **{f"training.{name}": v for name, v in study.training.model_dump().items()},
             **{f"search.{k}": v for k, v in study.search.model_dump(exclude={"space"}).items()},
             "seed": study.seed,
         }
-        self._log(run, essentials, [], _now())
-        self._client.log_dict(run, study.model_dump(mode="json"), "study.json")
-        return run
+        self._log(self._parent, essentials, [], _now())
+        self._client.log_dict(self._parent, study.model_dump(mode="json"), "study.json")
 
     def _make_trial(self, trial: TrialRecord) -> str:
         assert self._study is not None
@@ -149,11 +159,11 @@ class MlflowSink:
             for name in ("train_loss", "validation_loss", "grad_norm", "lr_factor")
             if (value := getattr(evaluation, name)) is not None
         ]
-        last = trial.curve[-1].step if trial.curve else 0
         totals = {"tokens": trial.tokens, "flops": trial.flops, "seconds": trial.seconds}
-        points += [(name, float(value), last) for name, value in totals.items()]
         if trial.value is not None:
-            points.append(("final_validation_loss", trial.value, last))
+            totals["final_validation_loss"] = trial.value
+        # At step 0 and nowhere else: the UI then compares trials with bars, not with lone points.
+        points += [(name, float(value), 0) for name, value in totals.items()]
         self._log(run, trial.hyperparameters.model_dump(), points, ended)
         status = "FAILED" if trial.state is TrialState.FAILED else "FINISHED"
         self._client.set_terminated(run, status=status, end_time=ended)
@@ -163,12 +173,12 @@ class MlflowSink:
         self,
         name: str,
         kind: str,
-        tags: dict[str, str],
+        tags: Mapping[str, str] | None = None,
         parent: str | None = None,
         began: int | None = None,
     ) -> str:
         of_parent = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
-        all_tags = {MLFLOW_RUN_NAME: name, KIND: kind} | tags | of_parent
+        all_tags = {MLFLOW_RUN_NAME: name, KIND: kind, **(tags or {}), **of_parent}
         run = self._client.create_run(self._experiment, tags=all_tags, start_time=began)
         return str(run.info.run_id)
 
@@ -206,8 +216,9 @@ class MlflowSink:
         """Turns MLflow's failures into one line without a password."""
         try:
             yield
-        except (MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0].replace(self._uri, masked(self._uri))
+        except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+            # An ImportError: the driver of that database is not installed.
+            reason = masked(str(error).strip().splitlines()[0])
             raise RunError(f"MLflow at {masked(self._uri)} failed: {reason[:300]}") from None
 
 

@@ -4,13 +4,14 @@
     curves/study=NAME/part-00000.parquet     their evaluations
 
 Partitioned in Hive's way, so pandas, polars and DuckDB read all studies as one table. A part is
-replaced as a whole, under its name only once it is whole.
+replaced as a whole: it is written in `.new/`, which belongs to no data set, and then renamed.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from proxytune.records.schema import CURVES, TRIALS, curve_rows, trial_row
 from proxytune.spec.study import StudySpec
 
 TRIALS_PER_PART = 256
+NEW = ".new"
+"""Not in the data sets: polars refuses a folder that holds a file of another kind."""
 
 Rows = list[dict[str, Any]]
 
@@ -38,7 +41,7 @@ class ParquetSink:
     def open(self, study: StudySpec) -> None:
         """Makes the study's folders."""
         self._study = study
-        for table in ("trials", "curves"):
+        for table in ("trials", "curves", NEW):
             _partition(self._folder, table, study.name).mkdir(parents=True, exist_ok=True)
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
@@ -57,8 +60,9 @@ class ParquetSink:
 
     def delete(self, study: str) -> None:
         """Removes the study's folders."""
-        for table in ("trials", "curves"):
-            shutil.rmtree(_partition(self._folder, table, study), ignore_errors=True)
+        for table in ("trials", "curves", NEW):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(_partition(self._folder, table, study))
 
     def _merge(
         self,
@@ -69,13 +73,19 @@ class ParquetSink:
         rows_of: Callable[[TrialRecord], Rows],
     ) -> None:
         assert self._study is not None
-        path = _partition(self._folder, table, self._study.name) / f"part-{part:05d}.parquet"
+        path, half_written = (
+            _partition(self._folder, where, self._study.name) / f"part-{part:05d}.parquet"
+            for where in (table, NEW)
+        )
         new = {trial.number: rows_of(trial) for trial in trials}
         kept = [row for row in _read_part(path, schema) if row["number"] not in new]
         rows = kept + [row for rows in new.values() for row in rows]
         rows.sort(key=lambda row: (row["number"], row.get("step", 0)))
         contents = pa.Table.from_pylist(rows, schema=schema)
-        _replace(path, lambda file: pq.write_table(contents, file, compression="zstd"))
+        try:
+            _replace(path, half_written, lambda file: _write_parquet(contents, file))
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({_reason(error)})") from None
 
 
 def read_trials(folder: Path, study: str) -> pa.Table:
@@ -90,14 +100,19 @@ def export_table(table: pa.Table, path: Path) -> None:
     if not path.parent.is_dir():
         raise InputError.of_field("--to", str(path), f"there is no folder {path.parent}")
     writers: dict[str, Callable[[Path], None]] = {
-        ".parquet": lambda file: pq.write_table(table, file, compression="zstd"),
+        ".parquet": lambda file: _write_parquet(table, file),
         ".csv": lambda file: pa.csv.write_csv(table, file),
         ".json": lambda file: _write_json(table, file),
     }
     writer = writers.get(path.suffix)
     if writer is None:
         raise InputError.of_field("--to", str(path), f"must end in {', '.join(writers)}")
-    _replace(path, writer)
+    try:
+        _replace(path, path.with_name(f".{path.name}.new"), writer)
+    except OSError as error:
+        raise InputError.of_field(
+            "--to", str(path), f"cannot be written ({_reason(error)})"
+        ) from None
 
 
 def _partition(folder: Path, table: str, study: str) -> Path:
@@ -120,17 +135,24 @@ def _read_part(path: Path, schema: pa.Schema) -> Rows:
         ) from None
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes under another name, which no reader takes for data, and renames when on disk."""
-    new = path.with_name(f".{path.name}.new")
+def _replace(path: Path, half_written: Path, write: Callable[[Path], None]) -> None:
+    """Writes under another name, and renames when all is on disk."""
     try:
-        write(new)
-        with new.open("rb") as file:
+        write(half_written)
+        with half_written.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(new, path)
+        os.replace(half_written, path)
     finally:
-        new.unlink(missing_ok=True)
+        half_written.unlink(missing_ok=True)
+
+
+def _write_parquet(table: pa.Table, file: Path) -> None:
+    pq.write_table(table, file, compression="zstd")
 
 
 def _write_json(table: pa.Table, file: Path) -> None:
     file.write_text(json.dumps(table.to_pylist(), indent=2, default=str) + "\n")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

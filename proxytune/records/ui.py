@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from proxytune.errors import InputError
+from proxytune.records.uri import masked
 
 HOST = "127.0.0.1"
 
@@ -19,7 +20,11 @@ def serve(tracking_uri: str, port: int) -> int:
     """
     require_store(tracking_uri)
     require_free(port)
-    print(f"MLflow UI on http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    # MLflow begins with its pages for LLM calls, and offers no setting for that.
+    print(
+        f"MLflow UI on http://{HOST}:{port} (choose Model training at the top left; Ctrl-C ends it)",
+        flush=True,
+    )
     server = subprocess.Popen(command(tracking_uri, port), env=environment())
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
@@ -49,7 +54,9 @@ def environment() -> dict[str, str]:
 
 
 def require_store(tracking_uri: str) -> None:
-    """Refuses an embedded store that no study has made yet."""
+    """Refuses an embedded store that no study has made yet, and a server, which has its own UI."""
+    if tracking_uri.startswith(("http://", "https://")):
+        raise InputError(f"{masked(tracking_uri)}: has a UI of its own; open it in a browser")
     file = Path(tracking_uri.removeprefix("sqlite:///"))
     if tracking_uri.startswith("sqlite:///") and not file.exists():
         raise InputError(

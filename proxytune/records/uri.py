@@ -1,12 +1,10 @@
 """URIs as they may be shown."""
 
-from urllib.parse import urlsplit, urlunsplit
+import re
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/\s]*@")
 
 
-def masked(uri: str) -> str:
-    """The URI without its user's password."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+def masked(text: str) -> str:
+    """A URI, or a text with URIs in it, without their users' passwords."""
+    return _PASSWORD.sub(r"\1:***@", text)
