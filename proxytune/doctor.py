@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxytune.home import Home
+
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "scipy", "matplotlib")
 LEAST_FREE_GB = 2.0
@@ -27,7 +29,8 @@ class Finding:
 
 def examine(home: Path) -> list[Finding]:
     """Looks at Python, packages, devices, and the folder for everything that is kept."""
-    return [_python(), *_packages(), *_devices(), _cores(), _disk(home), _home(home)]
+    place = Home(home.absolute())
+    return [_python(), *_packages(), *_devices(), _cores(), _disk(place), _home(place)]
 
 
 def _python() -> Finding:
@@ -59,16 +62,15 @@ def _cores() -> Finding:
     return Finding("cpu cores", True, str(os.cpu_count()))
 
 
-def _disk(home: Path) -> Finding:
-    folder = next(parent for parent in (home, *home.absolute().parents) if parent.exists())
+def _disk(home: Home) -> Finding:
+    folder = home.nearest
     free = shutil.disk_usage(folder).free / 1e9
     return Finding(
         "disk", free >= LEAST_FREE_GB, f"{free:.0f} GB free at {folder}", f"df {folder}"
     )
 
 
-def _home(home: Path) -> Finding:
-    folder = next(parent for parent in (home, *home.absolute().parents) if parent.exists())
-    writable = os.access(folder, os.W_OK)
-    state = "can be written" if writable else "cannot be written"
-    return Finding("home", writable, f"{home}: {state}", "proxytune … --home A/WRITABLE/FOLDER")
+def _home(home: Home) -> Finding:
+    obstacle = home.obstacle
+    found = f"{home.folder}: {obstacle or 'can be written'}"
+    return Finding("home", obstacle is None, found, "proxytune … --home A/WRITABLE/FOLDER")

@@ -1,5 +1,6 @@
 """Where everything of the embedded default lives: paths under PROXYTUNE_HOME, and nothing else."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,20 @@ class Home:
     """The folder PROXYTUNE_HOME."""
 
     folder: Path
+    """An absolute path."""
+
+    @property
+    def nearest(self) -> Path:
+        """The folder itself, or the closest above it that is there."""
+        return next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing can be kept here; None if it can."""
+        if not self.nearest.is_dir():
+            return f"{self.nearest} is no folder"
+        writable = os.access(self.nearest, os.W_OK | os.X_OK)
+        return None if writable else f"{self.nearest} cannot be written"
 
     @property
     def journal(self) -> Path:

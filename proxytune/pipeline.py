@@ -1,13 +1,10 @@
 """A project: studies and transfers over one set of stores. The one file that knows every room."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from optuna.storages import BaseStorage
+from typing import TYPE_CHECKING, Any
 
 from proxytune.data.tokens import prepare
 from proxytune.errors import InputError, RunError
@@ -21,9 +18,9 @@ from proxytune.search.executor import Executor, LocalExecutor
 from proxytune.search.lock import only_driver
 from proxytune.search.quiet import hush
 from proxytune.search.source import Observer, Progress
-from proxytune.search.storage import open_storage
+from proxytune.search.storage import empty_storage, open_storage
 from proxytune.search.study import Study, delete_study, study_names
-from proxytune.spec.load import load_study, load_target
+from proxytune.spec.load import load_study, load_target, require_scalable
 from proxytune.spec.study import StudySpec
 from proxytune.training.pack import start_pack
 from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
@@ -31,6 +28,9 @@ from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
 from proxytune.transfer.selection import Candidate, Confirmation, Selection
 from proxytune.transfer.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,13 @@ class Project:
     def create(self, path: Path) -> Study:
         """Defines the study of a file, having looked at its corpus."""
         spec = load_study(path)
+        if spec.name in study_names(self._optuna):
+            return Study.create(self._optuna, spec)
         try:
             self._tokens(spec)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        return Study.create(self._optuna, spec)
+        return Study.create(self._opened, spec)
 
     def study(self, name: str) -> Study:
         """The study of that name."""
@@ -65,23 +67,15 @@ class Project:
     def run(self, name: str, observe: Observer) -> Study:
         """Runs a study, or goes on with it, until its best trial is confirmed."""
         study = self.study(name)
-        with ExitStack() as stack:
-            stack.enter_context(only_driver(self._paths.locks / f"{name}.lock", name))
-            sinks = self._open_sinks(study)
+        with only_driver(self._paths.locks / f"{name}.lock", name):
             try:
-                if study.completed is None:
-                    executor = stack.enter_context(self._executor(study.spec))
-                    self._search(study, executor, sinks, observe)
-                    self._confirm(study, executor)
+                self._run(study, observe)
             except KeyboardInterrupt:
                 done = sum(trial.state.finished for trial in study.trials())
                 raise RunError(
                     f"stopped with {done} of {study.spec.search.trials} trials finished; "
                     f"go on with: proxytune study run {name}"
                 ) from None
-            finally:
-                for sink in sinks:
-                    sink.close(complete=study.completed is not None)
         return study
 
     def export(self, name: str, path: Path) -> None:
@@ -107,6 +101,7 @@ class Project:
         goal = load_target(target)
         study = self.study(name) if name else self._latest_complete()
         selection = self._selection(study)
+        require_scalable(study.spec.base, goal.shape, target)
         spec, best = study.spec, selection.best.hyperparameters
         document: dict[str, Any] = {
             "study": study.name,
@@ -134,6 +129,17 @@ class Project:
     def serve_ui(self, port: int) -> int:
         """Serves the MLflow UI until it is stopped; returns its exit code."""
         return serve(self._mlflow_uri, port)
+
+    def _run(self, study: Study, observe: Observer) -> None:
+        sinks = self._open_sinks(study)
+        try:
+            if study.completed is None:
+                with self._executor(study.spec) as executor:
+                    self._search(study, executor, sinks, observe)
+                    self._confirm(study, executor)
+        finally:
+            for sink in sinks:
+                sink.close(complete=study.completed is not None)
 
     def _search(
         self,
@@ -236,13 +242,22 @@ class Project:
     def _tokens(self, spec: StudySpec) -> Path:
         return prepare(spec.data, spec.proxy.seq_len, self._paths.tokens)
 
+    @property
+    def _optuna(self) -> "BaseStorage":
+        """Optuna's storage; an empty one as long as there is none."""
+        is_there = self.storage or self._paths.journal.exists()
+        return self._opened if is_there else empty_storage()
+
     @cached_property
-    def _optuna(self) -> BaseStorage:
+    def _opened(self) -> "BaseStorage":
         return open_storage(self._paths.journal, self.storage)
 
     @cached_property
     def _paths(self) -> Home:
-        return Home(self.home.absolute())
+        home = Home(self.home.absolute())
+        if home.obstacle:
+            raise InputError.of_field("--home", str(self.home), home.obstacle)
+        return home
 
     @property
     def _mlflow_uri(self) -> str:
