@@ -11,11 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from proxytune.records.record import TrialRecord
-from proxytune.spec.study import StudySpec
+from proxytune.cli.tables import table_of
 
 if TYPE_CHECKING:
+    from proxytune.records.record import TrialRecord
     from proxytune.search.source import Progress
+    from proxytune.spec.study import StudySpec
 
 BEST_SHOWN = 5
 """Trials in the live table."""
@@ -24,7 +25,7 @@ BEST_SHOWN = 5
 class StudyProgress:
     """Observes a study and shows it; used as a context manager."""
 
-    def __init__(self, spec: StudySpec, finished: list[TrialRecord], quiet: bool) -> None:
+    def __init__(self, spec: "StudySpec", finished: list["TrialRecord"], quiet: bool) -> None:
         self._spec, self._finished = spec, list(finished)
         self._evaluations = len(finished) * spec.training.evaluations
         self._began, self._before = time.monotonic(), self._evaluations
@@ -62,19 +63,18 @@ class StudyProgress:
     def __call__(self, progress: "Progress") -> None:
         """Takes in what just happened."""
         self._evaluations += len(progress.evaluations)
-        self._finished += progress.finished
-        # A trial that ended early needs no more evaluations.
         for trial in progress.finished:
+            self._finished.append(trial)
+            # A trial that ended early needs no more evaluations.
             self._evaluations += self._spec.training.evaluations - len(trial.curve)
+            if not self._live:
+                self._print(self._line(trial))
         if self._live:
             self._live.update(self._table())
-        else:
-            for trial in progress.finished:
-                self._print(self._line(trial))
 
     def _table(self) -> Table:
         self._bar.update(self._task, completed=len(self._finished), status=self._status())
-        trials = Table("trial", "validation loss", *self._spec.search.space, box=None)
+        trials = table_of("trial", "validation loss", *self._spec.search.space)
         for trial in self._best()[:BEST_SHOWN]:
             values = (f"{trial.params[name]:.4g}" for name in self._spec.search.space)
             trials.add_row(str(trial.number), f"{trial.value:.4f}", *values)
@@ -83,7 +83,7 @@ class StudyProgress:
         whole.add_row(trials)
         return whole
 
-    def _line(self, trial: TrialRecord) -> str:
+    def _line(self, trial: "TrialRecord") -> str:
         loss = "" if trial.value is None else f"  loss {trial.value:.4f}"
         params = "  ".join(f"{name} {value:.4g}" for name, value in trial.params.items())
         done = f"[{len(self._finished)}/{self._spec.search.trials}]"
@@ -102,7 +102,7 @@ class StudyProgress:
             return None
         return (total - self._evaluations) * (time.monotonic() - self._began) / done
 
-    def _best(self) -> list[TrialRecord]:
+    def _best(self) -> list["TrialRecord"]:
         with_value = [trial for trial in self._finished if trial.value is not None]
         return sorted(with_value, key=lambda trial: trial.value or 0.0)
 

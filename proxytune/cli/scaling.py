@@ -8,7 +8,7 @@ import click
 from proxytune.cli.options import YAML_FILE, as_json, print_json
 from proxytune.cli.tables import print_settings
 from proxytune.scaling.table import multiplier_document
-from proxytune.spec.load import load_shape, validate
+from proxytune.spec.load import load_shape, require_scalable, validate
 from proxytune.spec.parameterization import KvRuleName, Parameterization, ParameterizationName
 
 
@@ -31,7 +31,9 @@ def scaling(base: Path, target: Path, as_json: bool, **options: Any) -> None:
     """Print what every setting of BASE is multiplied by at TARGET."""
     given = {name: value for name, value in options.items() if value is not None}
     parameterization = validate(Parameterization, given, "option")
-    document = multiplier_document(load_shape(base), load_shape(target), parameterization)
+    shapes = load_shape(base), load_shape(target)
+    require_scalable(*shapes, target)
+    document = multiplier_document(*shapes, parameterization)
     if as_json:
         print_json(document)
     else:

@@ -1,9 +1,11 @@
-"""What commands print, as tables."""
+"""What commands print, as tables that lose nothing in a narrow terminal."""
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 SETTINGS = {
     "init_std": "init std",
@@ -12,50 +14,50 @@ SETTINGS = {
     "eps": "eps",
     "multiplier": "multiplier",
 }
+LEGEND = """\
+m_in, m_d, m_L, m_h: fan-in, d_model, n_layers, head_dim over those of the base
+s(r) = (1 + √r)/2 for the repeat factor r = n_heads/n_kv_heads"""
+
+LONG_RULE = 11
+"""Characters of a rule that go on one line."""
 
 
 def print_settings(document: dict[str, Any], title: str) -> None:
     """Settings or multipliers by role, each over the rule that gave it; then the forward ones."""
     rules = document["rules"]
-    table = Table(title=title, title_justify="left", show_lines=True)
-    table.add_column("role")
-    for heading in SETTINGS.values():
-        table.add_column(heading, justify="right")
-    table.add_column("source")
+    roles = table_of("role", *SETTINGS.values(), left=("role",), title=title)
+    sources: dict[str, list[str]] = {}
     for role, settings in document["roles"].items():
         by = rules["roles"][role]
-        cells = [_cell(settings[name], by[name]) for name in SETTINGS]
-        table.add_row(role, *cells, by["source"])
-    forward = Table(title="forward multipliers", title_justify="left", show_lines=True)
-    for name in document["forward"]:
-        forward.add_column(name, justify="right")
+        roles.add_row(role, *(_over_rule(settings[name], by[name]) for name in SETTINGS))
+        sources.setdefault(by["source"], []).append(role)
+    forward = table_of(*document["forward"], title="forward multipliers")
     forward.add_row(
-        *(_cell(value, rules["forward"][n]) for n, value in document["forward"].items())
+        *(_over_rule(value, rules["forward"][n]) for n, value in document["forward"].items())
     )
-    console = Console()
-    console.print(table)
-    console.print(forward)
-    chosen = document["parameterization"]
-    console.print("options: " + ", ".join(f"{name} {value}" for name, value in chosen.items()))
+    console = Console(highlight=False)
+    for part in (roles, forward, Text(LEGEND, style="dim")):
+        console.print(part)
+        console.print()
+    _print_listing(console, "sources", {s: ", ".join(of) for s, of in sources.items()})
+    _print_listing(console, "options", document["parameterization"])
 
 
 def print_trials(document: dict[str, Any]) -> None:
     """A study's trials, best first, then those without a value."""
-    console = Console()
+    console = Console(highlight=False)
     console.print(f"study {document['study']}: {document['state']}")
     trials = document["trials"]
     if not trials:
         return
     names = list(trials[0]["params"])
-    table = Table()
-    for heading in ("trial", "state", "validation loss", *names, "seconds"):
-        table.add_column(heading, justify="left" if heading == "state" else "right")
+    table = table_of("trial", "state", "validation loss", *names, "seconds", left=("state",))
     for trial in sorted(trials, key=lambda t: (t["value"] is None, t["value"], t["number"])):
         table.add_row(
             str(trial["number"]),
             trial["state"],
-            _number(trial["value"]),
-            *(_number(trial["params"].get(name)) for name in names),
+            _loss(trial["value"]),
+            *(_number(trial["params"][name]) for name in names),
             f"{trial['seconds']:.1f}",
         )
     console.print(table)
@@ -63,15 +65,14 @@ def print_trials(document: dict[str, Any]) -> None:
 
 def print_studies(studies: list[dict[str, Any]]) -> None:
     """One line a study."""
-    table = Table()
-    for heading in ("study", "state", "trials", "best", "parameterization", "proxy"):
-        table.add_column(heading)
+    headings = ("study", "state", "trials", "best", "parameterization", "proxy")
+    table = table_of(*headings, left=headings)
     for study in studies:
         table.add_row(
             study["study"],
             study["state"],
             f"{study['finished']}/{study['trials']}",
-            _number(study["best"]),
+            _loss(study["best"]),
             study["parameterization"],
             study["proxy"],
         )
@@ -80,22 +81,61 @@ def print_studies(studies: list[dict[str, Any]]) -> None:
 
 def print_check(check: dict[str, Any]) -> None:
     """The check run's losses and its verdict."""
-    table = Table(title="check run: validation loss", title_justify="left")
-    for heading in ("step", "proxy", "target"):
-        table.add_column(heading, justify="right")
+    table = table_of("step", "proxy loss", "target loss", title="check run")
     for row in check["losses"]:
-        table.add_row(str(row["step"]), _number(row["proxy"]), _number(row["target"]))
-    console = Console()
+        table.add_row(str(row["step"]), _loss(row["proxy"]), _loss(row["target"]))
+    console = Console(highlight=False)
     console.print(table)
     for criterion in check["criteria"]:
         mark = "[green]pass[/]" if criterion["passed"] else "[red]FAIL[/]"
-        console.print(f"{mark}  {criterion['name']}: {criterion['reason']}", highlight=False)
+        console.print(f"{mark}  {criterion['name']}: {criterion['reason']}")
     console.print(f"verdict: [bold]{check['verdict']}[/]")
 
 
-def _cell(value: float | None, rule: str) -> str:
-    return "1 (gain)" if value is None else f"{_number(value)}\n[dim]{rule}[/]"
+def table_of(*headings: str, left: tuple[str, ...] = (), title: str | None = None) -> Table:
+    """An empty table. What does not fit its column goes on below it; nothing is cut."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in headings:
+        # Names of hyperparameters break as words do.
+        table.add_column(
+            heading.replace("_", "_\n"),
+            justify="left" if heading in left else "right",
+            overflow="fold",
+            no_wrap=heading == "role",
+        )
+    return table
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5g}"
+def _print_listing(console: Console, title: str, lines: dict[str, Any]) -> None:
+    """Names and what they stand for, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in lines.items():
+        # As YAML writes it.
+        word = f"{value:g}" if isinstance(value, float) else str(value)
+        table.add_row(f"  {name}", word.lower() if isinstance(value, bool) else word)
+    console.print(Text(title, style="bold"), table, sep="\n")
+
+
+def _over_rule(value: float | None, rule: str) -> Text:
+    """A setting, over the rule that gave it."""
+    if value is None:
+        value, rule = 1.0, "gain"
+    if len(rule) > LONG_RULE:
+        rule = rule.replace("/(", "\n/(")
+    return Text.assemble(_number(value), "\n", (rule if value else "0", "dim"))
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
