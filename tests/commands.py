@@ -1,0 +1,84 @@
+"""Runs the command as a user would, on a study that trains in a second; reads what it stored."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow.parquet as pq
+import yaml
+from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from proxytune.cli.main import main
+from proxytune.home import Home
+
+COMMAND = (sys.executable, "-c", "from proxytune.cli.main import main; main()")
+"""For a process of its own; what the installed script does."""
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("MLFLOW_TRACKING_URI", "PROXYTUNE_STORAGE", "RAY_ADDRESS")
+} | {"COLUMNS": "80"}
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "proxy": {"d_model": 16, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "seq_len": 16},
+    "training": {"steps": 10, "batch_size": 2, "evaluations": 2, "evaluation_batches": 1},
+    "search": {
+        "trials": 4,
+        "pack_size": 2,
+        "space": {"learning_rate": {"low": 0.002, "high": 0.1, "log": True}},
+    },
+    "selection": {"top": 2, "seeds": 1},
+    "execution": {"executor": "local"},
+}
+TARGET: dict[str, Any] = {
+    "name": "wide",
+    "shape": {"d_model": 64, "n_layers": 3, "n_heads": 16, "n_kv_heads": 4, "seq_len": 16},
+    "check": {"update_ratio": 1e6, "spike": 10.0},
+}
+"""Passes whatever the few steps of a test give, as long as wider is better."""
+
+
+def proxytune(*arguments: str | Path, answer: str = "") -> Result:
+    """What the command printed and its exit code. Raises what it did not turn into words."""
+    runner = CliRunner(env=ENVIRONMENT | {"PROXYTUNE_HOME": None})
+    return runner.invoke(main, [*map(str, arguments)], input=answer, catch_exceptions=False)
+
+
+def write_yaml(path: Path, document: object) -> Path:
+    """Writes a spec."""
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def values_in_stores(home: Path, study: str) -> dict[str, dict[int, float | None]]:
+    """Store -> trial number -> validation loss, each store read with its own library."""
+    place = Home(home.absolute())
+    journal = JournalStorage(JournalFileBackend(str(place.journal)))
+    trials = optuna.load_study(study_name=study, storage=journal).get_trials(deepcopy=False)
+    client = MlflowClient(tracking_uri=place.mlflow_uri)
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    children = client.search_runs(
+        [experiment.experiment_id], filter_string="tags.`proxytune.kind` = 'trial'"
+    )
+    rows = [
+        row
+        for part in (place.parquet / "trials" / f"study={study}").glob("*.parquet")
+        for row in pq.ParquetFile(part).read(columns=["number", "value"]).to_pylist()
+    ]
+    stores = {
+        "optuna": [(trial.number, trial.value) for trial in trials],
+        "mlflow": [
+            (int(run.data.tags["proxytune.trial"]), run.data.metrics.get("final_validation_loss"))
+            for run in children
+        ],
+        "parquet": [(row["number"], row["value"]) for row in rows],
+    }
+    for pairs in stores.values():
+        assert len(dict(pairs)) == len(pairs), "a trial was recorded twice"
+    return {store: dict(sorted(pairs)) for store, pairs in stores.items()}
