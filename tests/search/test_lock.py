@@ -1,5 +1,7 @@
 """One driver a study: a second one is refused, and a killed one is not missed."""
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +64,17 @@ def test_a_killed_process_frees_its_study(path: Path, holder: subprocess.Popen[s
     holder.wait()
     with only_driver(path, "small"):
         pass
+
+
+def test_the_latest_holder_is_named_alone(path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    with (
+        only_driver(path, "small"),
+        pytest.raises(InputError, match=f"by process {os.getpid()} on {socket.gethostname()};"),
+        only_driver(path, "small"),
+    ):
+        pytest.fail("two drivers of one study")
 
 
 def test_another_study_is_free(path: Path, holder: subprocess.Popen[str]) -> None:

@@ -75,3 +75,11 @@ def test_offers_stay_within_the_space_and_spread_over_it(
 def test_no_two_members_of_a_pack_are_the_same_point(undisturbed: list[PackSpec]) -> None:
     for pack in undisturbed:
         assert len({tuple(offer.values()) for offer in offers(pack)}) == len(pack.members)
+
+
+def test_qmc_is_one_even_sequence_over_the_study() -> None:
+    space = {"weight_decay": {"low": 0.0, "high": 0.8}}
+    source = source_of(in_memory(), study_spec(trials=9, sampler="qmc", space=space))
+    # Before there is a first trial, Optuna knows no space to lay the sequence in.
+    _, *sequence = offers(*train_all(source))
+    assert sorted(int(offer["weight_decay"] / 0.1) for offer in sequence) == list(range(8))

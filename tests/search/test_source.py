@@ -65,6 +65,15 @@ def test_a_source_is_not_exhausted_before_its_last_pack_is_out(storage: BaseStor
     assert source.exhausted
 
 
+def test_a_source_is_not_exhausted_while_a_pack_in_training_waits(storage: BaseStorage) -> None:
+    spec = study_spec(trials=4)
+    next_pack(source_of(storage, spec))
+    source = source_of(storage, spec)
+    assert not source.exhausted
+    next_pack(source)
+    assert source.exhausted
+
+
 def test_members_carry_what_was_suggested(storage: BaseStorage) -> None:
     spec = study_spec()
     pack = next_pack(source_of(storage, spec))

@@ -1,8 +1,10 @@
 """Optuna's storage: bad addresses are refused in words, and killed writers harm nobody."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import optuna
 import pytest
@@ -31,24 +33,40 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
         open_storage(tmp_path / "journal", url)
     assert "s3cret" not in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
 
 
-KILLED_WHILE_WRITING = """
+WRITER = """
 import os, signal, sys
 from pathlib import Path
 from proxytune.search.storage import open_storage
-from tests.search.studies import source_of, study_spec, next_pack
+from tests.search.studies import next_pack, source_of, study_spec
 
 source = source_of(open_storage(Path(sys.argv[1]), None), study_spec())
 
 def sync(file: int) -> None:
-    os.ftruncate(file, os.fstat(file).st_size - int(sys.argv[2]))
-    os.kill(os.getpid(), signal.SIGKILL)
+    if sys.argv[2] == "wait":
+        print("writing", flush=True)
+        sys.stdin.readline()
+    else:
+        os.ftruncate(file, os.fstat(file).st_size - int(sys.argv[2]))
+        os.kill(os.getpid(), signal.SIGKILL)
 
-os.fsync = sync  # called last, with the journal's lock held
-source.next_pack()
+os.fsync = sync  # what Optuna calls last, with the journal's lock held
+source._study.ask()
 """
+
+
+def writer(journal: Path, how: str) -> subprocess.Popen[str]:
+    """A process that stays in the middle of a write, or is killed in it with bytes missing."""
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(journal), how],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.timeout(25)
@@ -57,31 +75,24 @@ def test_a_process_killed_while_it_writes_the_journal_harms_nobody(
     tmp_path: Path, missing: int
 ) -> None:
     journal = tmp_path / "journal"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_WHILE_WRITING, str(journal), str(missing)],
-        cwd=Path(__file__).parents[2],
-        check=False,
-    )
-    assert killed.returncode == -9
+    killed = writer(journal, str(missing))
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
     train_all(source_of(open_storage(journal, None), study_spec()))
     found = Study(open_storage(journal, None), "small").trials()
     assert [trial.state for trial in found] == ["complete"] * 8
 
 
-def test_many_processes_write_one_journal(tmp_path: Path) -> None:
-    script = """
-import sys
-from pathlib import Path
-import optuna
-from proxytune.search.storage import open_storage
-
-study = optuna.load_study(study_name="shared", storage=open_storage(Path(sys.argv[1]), None))
-for _ in range(20):
-    study.tell(study.ask(), 1.0)
-"""
+def test_who_writes_the_journal_waits_for_the_other(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    optuna.create_study(study_name="shared", storage=open_storage(journal, None))
-    writers = [subprocess.Popen([sys.executable, "-c", script, str(journal)]) for _ in range(2)]
-    assert [writer.wait() for writer in writers] == [0, 0]
-    study = optuna.load_study(study_name="shared", storage=open_storage(journal, None))
-    assert [trial.number for trial in study.trials] == list(range(40))
+    other = writer(journal, "wait")
+    assert other.stdout is not None
+    assert other.stdout.readline() == "writing\n"
+    study = optuna.load_study(study_name="small", storage=open_storage(journal, None))
+    ours = Thread(target=study.ask)
+    ours.start()
+    ours.join(timeout=0.5)
+    assert ours.is_alive()
+    other.communicate("go on\n")
+    ours.join()
+    assert len(study.trials) == 2
