@@ -1,0 +1,93 @@
+"""What can be done with a study that has run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars
+import pytest
+
+from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own_home(home: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copytree(home, tmp_path / "home"))
+
+
+def test_all_stores_hold_the_same_trials(home: Path) -> None:
+    shown = json.loads(proxytune("study", "show", "tiny", "--json", "--home", home).stdout)
+    values = {trial["number"]: trial["value"] for trial in shown["trials"]}
+    assert sorted(values) == [0, 1, 2, 3]
+    assert values_in_stores(home, "tiny") == dict.fromkeys(("optuna", "mlflow", "parquet"), values)
+
+
+def test_the_list_names_every_study(home: Path) -> None:
+    (study,) = json.loads(proxytune("study", "list", "--json", "--home", home).stdout)
+    assert (study["study"], study["state"]) == ("tiny", "complete")
+    assert (study["trials"], study["finished"]) == (4, 4)
+    assert "tiny" in proxytune("study", "list", "--home", home).stdout
+
+
+def test_a_study_is_shown_best_trial_first(home: Path) -> None:
+    lines = proxytune("study", "show", "tiny", "--home", home).stdout.splitlines()
+    losses = [float(line.split()[2]) for line in lines if "complete " in line]
+    assert len(losses) == 4
+    assert losses == sorted(losses)
+
+
+def test_a_complete_study_is_not_run_again(own_home: Path) -> None:
+    before = values_in_stores(own_home, "tiny")
+    result = proxytune("study", "run", "tiny", "--home", own_home)
+    assert result.exit_code == 0
+    assert values_in_stores(own_home, "tiny") == before
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_an_export_holds_every_trial(ending: str, home: Path, tmp_path: Path) -> None:
+    file = tmp_path / f"trials.{ending}"
+    result = proxytune("study", "export", "tiny", "--to", file, "--home", home)
+    assert (result.exit_code, result.stdout) == (0, f"wrote {file}\n")
+    table = getattr(polars, f"read_{ending}")(file)
+    stored = values_in_stores(home, "tiny")["optuna"]
+    assert dict(table.select("number", "value").iter_rows()) == stored
+
+
+def test_deleting_asks_first(home: Path) -> None:
+    result = proxytune("study", "delete", "tiny", "--home", home, answer="n\n")
+    assert result.exit_code == 1
+    assert "tiny" in proxytune("study", "list", "--home", home).stdout
+
+
+def test_a_deleted_study_is_gone_from_every_store(own_home: Path) -> None:
+    result = proxytune("study", "delete", "tiny", "--yes", "--home", own_home)
+    assert (result.exit_code, result.stdout) == (0, "deleted tiny\n")
+    assert proxytune("study", "list", "--json", "--home", own_home).stdout == "[]\n"
+    assert not list(own_home.glob("parquet/*/study=tiny"))
+    with pytest.raises((AssertionError, KeyError)):
+        values_in_stores(own_home, "tiny")
+
+
+def test_a_projection_alone_has_no_check(own_home: Path, target_file: Path) -> None:
+    result = proxytune(
+        "transfer", "--target", target_file, "--no-check", "--json", "--home", own_home
+    )
+    document = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert document["check"] is None
+    assert (own_home / "transfers" / "tiny" / "wide" / "projection.yaml").exists()
+
+
+def test_a_verdict_that_is_bad_exits_with_1(own_home: Path, tmp_path: Path) -> None:
+    strict = write_yaml(
+        tmp_path / "strict.yaml", TARGET | {"check": {"steps": 10, "update_ratio": 1.0001}}
+    )
+    result = proxytune("transfer", "--target", strict, "--json", "--home", own_home)
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert document["check"]["verdict"] == "fail"
+    told = [line.split(":")[0] for line in result.stderr.splitlines()]
+    assert told == ["check"] * 4
