@@ -4,7 +4,7 @@ Shapes, as suffixes of names: K members.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from proxytune.model.draw import draw
 from proxytune.model.roles import parameters
 from proxytune.model.transformer import ForwardMultipliers, PackedTransformer
-from proxytune.scaling.projection import Projection
+from proxytune.scaling.projection import Forward, Projection
 from proxytune.scaling.rules import Role
 from proxytune.spec.shape import Shape
 
@@ -32,15 +32,16 @@ def build_model(
     shape: Shape, projections: Sequence[Projection], seeds: Sequence[int]
 ) -> PackedTransformer:
     """A pack of initialized models on the CPU, one for each projection."""
-    multipliers = ForwardMultipliers(
-        **{
-            name: torch.tensor([getattr(projection.forward, name) for projection in projections])
-            for name in ("embedding", "attention", "residual", "logits")
-        }
-    )
-    model = PackedTransformer(shape, multipliers)
+    model = empty_model(shape, [projection.forward for projection in projections])
     init_pack_(model, projections, seeds)
     return model
+
+
+def empty_model(shape: Shape, forwards: Sequence[Forward]) -> PackedTransformer:
+    """A pack with these forward multipliers, whose weights are not drawn yet."""
+    names = [field.name for field in fields(Forward)]
+    by = {name: torch.tensor([getattr(forward, name) for forward in forwards]) for name in names}
+    return PackedTransformer(shape, ForwardMultipliers(**by))
 
 
 @torch.no_grad()

@@ -12,22 +12,24 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from proxytune.errors import InputError
 from proxytune.spec.base import Spec
+from proxytune.spec.evidence import EvidenceSpec
+from proxytune.spec.experiment import ExperimentSpec, require_same_style
 from proxytune.spec.hyperparameters import BaseHyperparameters
 from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec, TargetSpec, require_same_style
+from proxytune.spec.study import StudySpec, TargetSpec
 
 SpecT = TypeVar("SpecT", bound=Spec)
+ExperimentT = TypeVar("ExperimentT", bound=ExperimentSpec)
 
 
 def load_study(path: Path) -> StudySpec:
-    """Reads study.yaml. Relative `data.text` paths are taken from the file's folder."""
-    document = {"name": path.stem.lower()} | read_yaml(path)
-    study = validate(StudySpec, document, path)
-    if study.data.text is None:
-        return study
-    folder = path.resolve().parent
-    text = tuple(str(folder / Path(pattern).expanduser()) for pattern in study.data.text)
-    return study.model_copy(update={"data": study.data.model_copy(update={"text": text})})
+    """Reads study.yaml."""
+    return _load_experiment(StudySpec, path)
+
+
+def load_evidence(path: Path) -> EvidenceSpec:
+    """Reads evidence.yaml."""
+    return _load_experiment(EvidenceSpec, path)
 
 
 def load_target(path: Path) -> TargetSpec:
@@ -77,6 +79,16 @@ def validate(model: type[SpecT], document: object, where: object) -> SpecT:
         # A default that could not be computed follows from a mistake that is listed anyway.
         told = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
         raise InputError("\n".join(f"{where}: {_in_words(model, e)}" for e in told)) from None
+
+
+def _load_experiment(model: type[ExperimentT], path: Path) -> ExperimentT:
+    """Reads an experiment. Relative `data.text` paths are taken from the file's folder."""
+    spec = validate(model, {"name": path.stem.lower()} | read_yaml(path), path)
+    if spec.data.text is None:
+        return spec
+    folder = path.resolve().parent
+    text = tuple(str(folder / Path(pattern).expanduser()) for pattern in spec.data.text)
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"text": text})})
 
 
 def _in_words(model: type[BaseModel], error: ErrorDetails) -> str:

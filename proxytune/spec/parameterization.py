@@ -20,7 +20,7 @@ _ALLOWED = {
 class Parameterization(Spec):
     """A parameterization by name, with the options on which the literature disagrees.
 
-    In YAML a bare name is enough: `parameterization: gqa-mup`.
+    In YAML and on the command line a label is enough: gqa-mup, or gqa-mup:kv_rule=none.
     """
 
     name: ParameterizationName = "gqa-mup"
@@ -38,8 +38,17 @@ class Parameterization(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_bare_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+    def _from_label(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, *options = value.split(":")
+        return {"name": name} | dict(option.partition("=")[::2] for option in options)
+
+    @property
+    def label(self) -> str:
+        """The name and what is not default, as it may be written: gqa-mup:kv_rule=none."""
+        own = self.model_dump(exclude={"name"}, exclude_defaults=True)
+        return ":".join([self.name, *(f"{option}={value}" for option, value in own.items())])
 
     @field_validator(*_ALLOWED)
     @classmethod

@@ -1,0 +1,106 @@
+"""A coordinate check as a document, as rows, and as a picture."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from proxytune.coordinates.check import (
+    TOLERANCE,
+    CoordinateCheck,
+    Measurement,
+    Slopes,
+    passed,
+)
+from proxytune.coordinates.sizes import Quantity
+
+DRAWN = (Quantity.ACTIVATION_CHANGE, Quantity.RELATIVE_UPDATE_SPECTRAL)
+"""What the picture shows: a row of plots each."""
+
+
+def coordinate_document(check: CoordinateCheck, slopes: Slopes) -> dict[str, Any]:
+    """What was checked, every slope beside the expected one, and the verdicts."""
+    return {
+        "axis": check.axis,
+        "base": check.base.model_dump(),
+        "shapes": [shape.model_dump() for shape in check.shapes],
+        "parameterizations": {p.label: p.model_dump() for p in check.parameterizations},
+        "hyperparameters": check.hyperparameters.model_dump(),
+        "seeds": check.seeds,
+        "steps": check.steps,
+        "tolerance": TOLERANCE,
+        "slopes": {
+            label: {
+                role: {
+                    quantity: {
+                        "slope": slope.slope if math.isfinite(slope.slope) else None,
+                        "expected": slope.expected,
+                        "ok": slope.ok,
+                    }
+                    for quantity, slope in quantities.items()
+                }
+                for role, quantities in roles.items()
+            }
+            for label, roles in slopes.items()
+        },
+        "verdict": {
+            label: "pass" if passed(of_label) else "fail" for label, of_label in slopes.items()
+        },
+    }
+
+
+def coordinate_rows(
+    check: CoordinateCheck, measured: Sequence[Measurement]
+) -> list[dict[str, Any]]:
+    """One row a measurement."""
+    return [{"axis": check.axis, **asdict(m), "quantity": str(m.quantity)} for m in measured]
+
+
+def draw(path: Path, check: CoordinateCheck, measured: Sequence[Measurement]) -> None:
+    """Sizes against the axis, log on log, a column of plots a parameterization; as a PNG."""
+    labels = [p.label for p in check.parameterizations]
+    figure = Figure(figsize=(4.5 * len(labels) + 2, 7), layout="constrained")
+    grid = figure.subplots(len(DRAWN), len(labels), sharex=True, sharey="row", squeeze=False)
+    for row, quantity in zip(grid, DRAWN, strict=True):
+        for axes, label in zip(row, labels, strict=True):
+            of_plot = [
+                m for m in measured if (m.parameterization, m.quantity) == (label, quantity)
+            ]
+            _draw_sizes(axes, of_plot)
+        row[0].set_ylabel(quantity.replace("_", " "))
+    for axes, label in zip(grid[0], labels, strict=True):
+        axes.set_title(label)
+    for axes in grid[-1]:
+        axes.set_xlabel({"width": "d_model", "depth": "n_layers"}.get(check.axis, "repeat factor"))
+    for row in grid:
+        row[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=130)
+
+
+def _draw_sizes(axes: Axes, measured: Sequence[Measurement]) -> None:
+    """A line a role: the geometric mean over seeds, and every seed as a dot."""
+    for role in dict.fromkeys(m.role for m in measured):
+        of_role = [m for m in measured if m.role == role]
+        at = sorted({m.coordinate for m in of_role})
+        means = [
+            float(np.exp(np.mean([np.log(m.size) for m in of_role if m.coordinate == x])))
+            for x in at
+        ]
+        (line,) = axes.plot(at, means, linewidth=1.5, label=role)
+        axes.plot(
+            [m.coordinate for m in of_role],
+            [m.size for m in of_role],
+            linestyle="",
+            marker=".",
+            markersize=4,
+            color=line.get_color(),
+        )
+    axes.set(xscale="log", yscale="log")
+    ticks = sorted({m.coordinate for m in measured})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.minorticks_off()

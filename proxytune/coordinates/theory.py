@@ -1,0 +1,115 @@
+"""How every size should scale: the expected slopes of a coordinate check.
+
+The theory gives each size up to a constant; the expected slope is that of this prediction over the
+very shapes that were measured, so it need not be a power: s(r) = (1 + √r)/2 is none.
+
+Notation: n = fan-in, o = fan-out (of K and V repeated: n_heads · head_dim), σ and η = init std and
+learning rate of the role, and x = a layer's input, of RMS 1 behind its norm.
+    ‖W‖ = σ(√o + √n)            a Gaussian matrix; stacked r times: √r σ(√(o/r) + √n)
+    ‖W‖_E = σ√o                 for an x that does not depend on W
+    ‖ΔW‖ = ‖ΔW‖_E = η√(o·n)     a sign-like update along x, which AdamW's is early on
+    RMS(Wx) = σ√n, RMS(ΔW x) = η·n
+Sources: arXiv 2310.17813, section 3; GQA-μP, arXiv 2605.15290.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from proxytune.coordinates.observe import ATTENTION_LOGITS
+from proxytune.coordinates.sizes import Quantity
+from proxytune.scaling.projection import Settings, fan_in, project
+from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, Role
+from proxytune.spec.axis import AxisName, coordinate
+from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.spec.parameterization import Parameterization
+from proxytune.spec.shape import Shape
+
+
+def expected_slope(
+    role: str,
+    quantity: Quantity,
+    axis: AxisName,
+    shapes: Sequence[Shape],
+    base: Shape,
+    parameterization: Parameterization,
+) -> float:
+    """The slope of the predicted size over the shapes.
+
+    What must hold does not depend on what is tested: a narrower parameterization than gqa-mup is
+    held against gqa-mup too. Only the K/V rule is a choice, and its exponents are its own.
+    """
+    kv_rule = parameterization.kv_rule if parameterization.name == "gqa-mup" else "none"
+    reference = Parameterization(name="gqa-mup", kv_rule=kv_rule)
+    sizes = [_size(role, quantity, shape, base, reference) for shape in shapes]
+    return fit_slope([coordinate(axis, shape) for shape in shapes], sizes)
+
+
+def fit_slope(at: Sequence[float], sizes: Sequence[float]) -> float:
+    """Least-squares slope of log size over log coordinate."""
+    return float(np.polyfit(np.log(at), np.log(sizes), 1)[0])
+
+
+def _size(
+    role: str, quantity: Quantity, shape: Shape, base: Shape, reference: Parameterization
+) -> float:
+    """The predicted size, up to a constant."""
+    projection = project(
+        BaseHyperparameters.model_validate(BaseHyperparameters.defaults_at(base.d_model)),
+        base,
+        shape,
+        reference,
+    )
+    if role == ATTENTION_LOGITS:
+        # Entries of q and k are of order 1: unrelated at init, aligned after training.
+        power = 0.5 if quantity is Quantity.ACTIVATION else 1.0
+        return projection.forward.attention * shape.head_dim**power
+    of_role = Role(role)
+    if of_role is Role.UNEMBEDDING and quantity is Quantity.ACTIVATION:
+        return projection.forward.logits * shape.d_model**0.5
+    if of_role not in projection.roles or quantity is Quantity.RELATIVE_UPDATE_SPECTRAL:
+        return 1.0
+    settings = projection.roles[of_role]
+    if quantity in (Quantity.ACTIVATION, Quantity.ACTIVATION_CHANGE):
+        return _activation(of_role, quantity, settings, shape)
+    return _weight(of_role, quantity, settings, shape)
+
+
+def _activation(role: Role, quantity: Quantity, settings: Settings, shape: Shape) -> float:
+    if role not in HIDDEN_ROLES:
+        return 1.0
+    n = fan_in(shape, role)
+    if quantity is Quantity.ACTIVATION:
+        return float(settings.init_std or 1.0) * math.sqrt(n)
+    return settings.lr * n
+
+
+def _weight(role: Role, quantity: Quantity, settings: Settings, shape: Shape) -> float:
+    if role in GAIN_ROLES:
+        return 1.0
+    std, lr = settings.init_std or 1.0, settings.lr
+    if role is Role.EMBEDDING:
+        n, o = 1, shape.d_model
+    else:
+        n, o = fan_in(shape, role), _fan_out(shape, role)
+    repeat = shape.repeat if role is Role.KV else 1
+    spectral = std * math.sqrt(repeat) * (math.sqrt(o / repeat) + math.sqrt(n))
+    expected = std * math.sqrt(o)
+    update = lr * math.sqrt(o * n)
+    return {
+        Quantity.WEIGHT_SPECTRAL: spectral,
+        Quantity.WEIGHT_EXPECTED: expected,
+        Quantity.UPDATE_SPECTRAL: update,
+        Quantity.UPDATE_EXPECTED: update,
+        Quantity.RELATIVE_UPDATE_EXPECTED: update / expected,
+    }[quantity]
+
+
+def _fan_out(shape: Shape, role: Role) -> int:
+    return {
+        Role.QUERY: shape.q_dim,
+        Role.KV: shape.q_dim,
+        Role.HIDDEN: shape.d_ff,
+        Role.UNEMBEDDING: shape.vocab_size,
+    }.get(role, shape.d_model)

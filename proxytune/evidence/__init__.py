@@ -1,0 +1,1 @@
+"""Evidence: does the optimal base hyperparameter stay put along an axis?"""
