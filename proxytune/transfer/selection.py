@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from proxytune.errors import RunError
 from proxytune.spec.base import Spec
 from proxytune.spec.hyperparameters import BaseHyperparameters
 from proxytune.spec.pack import Evaluation, Member, PackSpec
@@ -60,7 +61,8 @@ class Confirmation:
     """
 
     def __init__(self, study: StudySpec, candidates: Sequence[Candidate], tokens: Path) -> None:
-        self._candidates = list(candidates)
+        self._study, self._candidates = study.name, list(candidates)
+        self._lost: list[str] = []
         self._losses: dict[tuple[int, int], float | None] = {}
         self._packs = [self._pack(study, index, tokens) for index in range(study.selection.seeds)]
         self._waiting = list(self._packs)
@@ -81,7 +83,8 @@ class Confirmation:
         """Nothing is left to do."""
 
     def fail(self, pack: PackSpec, reason: str) -> None:
-        """A lost pack counts like divergence: its candidates stay unconfirmed."""
+        """A lost pack says nothing about its candidates: `selection` will refuse."""
+        self._lost.append(f"{pack.name} was lost ({reason})")
 
     @property
     def exhausted(self) -> bool:
@@ -89,7 +92,15 @@ class Confirmation:
         return not self._waiting
 
     def selection(self) -> Selection:
-        """The candidates by their mean loss."""
+        """The candidates by their mean loss.
+
+        Raises RunError if a pack was lost, or if every candidate diverged on some fresh seed.
+        """
+        if self._lost:
+            raise RunError(
+                f"study {self._study!r}: {'; '.join(self._lost)}; "
+                f"try again with: proxytune study run {self._study}"
+            )
         confirmed = [
             candidate.model_copy(
                 update={
@@ -101,7 +112,13 @@ class Confirmation:
             )
             for candidate in self._candidates
         ]
-        return Selection(candidates=tuple(sorted(confirmed, key=lambda c: (c.mean, c.value))))
+        selection = Selection(candidates=tuple(sorted(confirmed, key=lambda c: (c.mean, c.value))))
+        if math.isinf(selection.best.mean):
+            raise RunError(
+                f"study {self._study!r}: each of its best {len(confirmed)} trials diverged "
+                "on a fresh seed; search lower learning rates"
+            )
+        return selection
 
     def _pack(self, study: StudySpec, index: int, tokens: Path) -> PackSpec:
         seed = study.seed + 1 + index

@@ -1,5 +1,6 @@
 """Does the check run say that the projected settings hold? Three stated criteria."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +57,12 @@ def _no_divergence(run: CheckRun) -> Criterion:
 
 
 def _no_spike(run: CheckRun, check: CheckSpec) -> Criterion:
-    """The largest rise of the averaged training loss above its lowest so far, after warm-up."""
-    window = np.ones(SPIKE_WINDOW) / SPIKE_WINDOW
-    averaged = np.convolve(run.target.step_losses[run.warmup_steps :], window, mode="valid")
+    """The largest rise of the averaged training loss above its lowest so far, after warm-up.
+
+    0 where there are too few steps to compare.
+    """
+    sums = np.cumsum([0.0, *run.target.step_losses[run.warmup_steps :]])
+    averaged = (sums[SPIKE_WINDOW:] - sums[:-SPIKE_WINDOW]) / SPIKE_WINDOW
     rises = averaged - np.minimum.accumulate(averaged)
     rise = float(rises.max()) if rises.size else 0.0
     return Criterion(
@@ -78,6 +82,9 @@ def _wider_is_better(run: CheckRun) -> Criterion:
         and target.validation_loss is not None
         and proxy.validation_loss is not None
     }
+    if not gaps:
+        reason = f"no evaluation after warm-up ({run.warmup_steps} steps): train for longer"
+        return Criterion("wider is better", False, reason, {})
     step = max(gaps, key=lambda step: gaps[step])
     gap = gaps[step]
     found = f"{abs(gap):.3f} nats {'above' if gap > 0 else 'below'} the proxy's at step {step}"
@@ -92,9 +99,13 @@ def _wider_is_better(run: CheckRun) -> Criterion:
 def _updates(run: CheckRun, check: CheckSpec) -> Criterion:
     """The relative update of each role, target over proxy."""
     ratios = {
-        role: run.target.updates[role] / run.proxy.updates[role] for role in run.target.updates
+        role: size / run.proxy.updates[role]
+        for role, size in run.target.updates.items()
+        if run.proxy.updates[role] > 0
     }
-    worst = max(ratios, key=lambda role: abs(np.log(ratios[role])))
+    if not ratios:
+        return Criterion("update sizes", False, "training moved no weight of the proxy", {})
+    worst = max(ratios, key=lambda role: _factor(ratios[role]))
     within = 1 / check.update_ratio <= ratios[worst] <= check.update_ratio
     return Criterion(
         "update sizes",
@@ -104,3 +115,8 @@ def _updates(run: CheckRun, check: CheckSpec) -> Criterion:
         f"{check.update_ratio:g})",
         {str(role): ratio for role, ratio in ratios.items()},
     )
+
+
+def _factor(ratio: float) -> float:
+    """How many times too large or too small."""
+    return max(ratio, 1 / ratio) if ratio > 0 else math.inf

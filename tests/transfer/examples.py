@@ -1,0 +1,71 @@
+"""Check runs, made up, to be judged and shown."""
+
+from collections.abc import Sequence
+
+from proxytune.scaling.rules import Role
+from proxytune.spec.pack import Evaluation
+from proxytune.spec.search import Range, SearchSpec
+from proxytune.spec.shape import Shape
+from proxytune.spec.study import StudySpec
+from proxytune.spec.training import TrainingSpec
+from proxytune.transfer.check import CheckRun, Run
+from proxytune.transfer.selection import Candidate
+from tests.packs import hyperparameters
+
+PROXY = Shape(d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, seq_len=16)
+TARGET = PROXY.at(d_model=64, n_heads=16, d_ff=192)
+STUDY = StudySpec(
+    name="small",
+    proxy=PROXY,
+    training=TrainingSpec(steps=30, batch_size=4, evaluations=3, evaluation_batches=2),
+    search=SearchSpec(space={"learning_rate": Range(low=0.001, high=0.1, log=True)}),
+)
+WARM_UP = 10
+STEPS = 40
+
+
+def evaluation(step: int, loss: float | None, number: int = 0) -> Evaluation:
+    """Diverged if there is no loss."""
+    return Evaluation(
+        number=number,
+        step=step,
+        tokens=64 * step,
+        train_loss=loss,
+        validation_loss=loss,
+        grad_norm=None if loss is None else 1.0,
+        lr_factor=1.0,
+        seconds=0.1,
+        diverged=loss is None,
+    )
+
+
+def run(
+    shape: Shape = PROXY,
+    losses: Sequence[float | None] = (5.0, 4.0, 3.5, 3.0),
+    step_losses: Sequence[float] = (4.0,) * STEPS,
+    update: float = 0.5,
+    **updates: float,
+) -> Run:
+    """Evaluated every ten steps; every role moved by `update` where nothing else is said."""
+    diverged = losses[-1] is None
+    return Run(
+        shape=shape,
+        evaluations=tuple(evaluation(10 * i, loss) for i, loss in enumerate(losses, start=1)),
+        step_losses=tuple(step_losses),
+        updates={} if diverged else {role: updates.get(role, update) for role in Role},
+    )
+
+
+def check_run(
+    target: Run | None = None, proxy: Run | None = None, warmup_steps: int = WARM_UP
+) -> CheckRun:
+    """By default one whose target is as good as its proxy."""
+    return CheckRun(proxy=proxy or run(), target=target or run(TARGET), warmup_steps=warmup_steps)
+
+
+def candidates(*values: float) -> list[Candidate]:
+    """Trials by number, whose learning rates tell them apart."""
+    return [
+        Candidate(number=number, hyperparameters=hyperparameters(0.01 * (number + 1)), value=value)
+        for number, value in enumerate(values)
+    ]
