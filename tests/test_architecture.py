@@ -36,8 +36,8 @@ HOMES = {
     "ray": "search",
     "mlflow": "records",
     "pyarrow": "records",
-    "torch": "model training doctor",
-    "matplotlib": "transfer",
+    "torch": "model training coordinates doctor",
+    "matplotlib": "transfer coordinates evidence",
     "click": "cli",
     "rich": "cli",
 }
