@@ -22,7 +22,7 @@ quickstart: install
 	$(BIN)/proxytune transfer --target studies/targets/small.yaml
 
 test: check
-	$(BIN)/pytest -q
+	$(BIN)/pytest
 
 check: install
 	$(BIN)/ruff format --check .
