@@ -58,6 +58,9 @@ def write_documents(document: dict[str, Any], folder: Path) -> list[Path]:
     }
     for path, text in texts.items():
         new = path.with_name(f".{path.name}.new")
-        new.write_text(text, encoding="utf-8")
-        os.replace(new, path)
+        try:
+            new.write_text(text, encoding="utf-8")
+            os.replace(new, path)
+        finally:
+            new.unlink(missing_ok=True)
     return list(texts)
