@@ -22,7 +22,8 @@ def serve(tracking_uri: str, port: int) -> int:
     require_free(port)
     # MLflow begins with its pages for LLM calls, and offers no setting for that.
     print(
-        f"MLflow UI on http://{HOST}:{port} (choose Model training at the top left; Ctrl-C ends it)",
+        f"MLflow UI on http://{HOST}:{port} "
+        "(choose Model training at the top left; Ctrl-C ends it)",
         flush=True,
     )
     server = subprocess.Popen(command(tracking_uri, port), env=environment())
