@@ -62,3 +62,11 @@ class Home:
     def transfer(self, study: str, target: str) -> Path:
         """Files of one transfer."""
         return self.folder / "transfers" / study / target
+
+    def evidence(self, name: str) -> Path:
+        """Files of one evidence run."""
+        return self.folder / "evidence" / name
+
+    def coordinates(self, name: str) -> Path:
+        """Files of one coordinate check."""
+        return self.folder / "coordinates" / name

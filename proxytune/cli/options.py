@@ -15,6 +15,10 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document; all else goes to stderr."
 )
 
+address = click.option(
+    "--address", envvar="RAY_ADDRESS", show_envvar=True, help="Ray cluster; default: a local one."
+)
+
 
 def stores(command: Command) -> Command:
     """--home, --storage and --tracking-uri: where studies and trials are kept."""

@@ -5,17 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proxytune.cli.options import YAML_FILE, as_json, print_json, stores
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores
 from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import print_studies, print_trials
 
 if TYPE_CHECKING:
-    from proxytune.pipeline import Project
+    from proxytune.pipeline.project import Project
     from proxytune.search.study import Study
-
-address = click.option(
-    "--address", envvar="RAY_ADDRESS", show_envvar=True, help="Ray cluster; default: a local one."
-)
 
 
 @click.group()
@@ -95,7 +91,7 @@ def delete(name: str, **where: Any) -> None:
 
 
 def _project(where: dict[str, Any]) -> "Project":
-    from proxytune.pipeline import Project
+    from proxytune.pipeline.project import Project
 
     return Project(**where)
 

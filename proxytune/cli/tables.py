@@ -139,3 +139,60 @@ def _number(value: float) -> str:
 
 def _loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def print_slopes(document: dict[str, Any]) -> None:
+    """Slopes that are not as expected, by parameterization, and how many are."""
+    console = Console(highlight=False)
+    for label, roles in document["slopes"].items():
+        told = [
+            (role, quantity, slope)
+            for role, quantities in roles.items()
+            for quantity, slope in quantities.items()
+        ]
+        table = table_of("role", "quantity", "slope", "expected", left=("role", "quantity"))
+        for role, quantity, slope in told:
+            mark = "" if slope["ok"] else "[red]"
+            cells = (_signed(slope["slope"]), _signed(slope["expected"]))
+            table.add_row(mark + role, mark + quantity, *(mark + cell for cell in cells))
+        console.print(table)
+        good = sum(slope["ok"] for *_, slope in told)
+        console.print(
+            f"{label} along {document['axis']}: [bold]{document['verdict'][label]}[/] "
+            f"({good} of {len(told)} slopes within {document['tolerance']:g} of the expected)\n"
+        )
+
+
+def print_evidence(document: dict[str, Any]) -> None:
+    """Optimum, loss and regret by shape, and the drift in all."""
+    console = Console(highlight=False)
+    for label, finding in document["parameterizations"].items():
+        headings = ("shape", "log2 optimum", "loss there", "regret")
+        table = table_of(*headings, left=("shape",), title=label)
+        for shape in finding["regret"]:
+            cells = (
+                finding[name][shape] for name in ("log2_optimum", "loss_at_optimum", "regret")
+            )
+            table.add_row(shape, *(_interval(cell) for cell in cells))
+        console.print(table)
+        console.print(f"the optimum moves {_interval(finding['drift_octaves'])} octaves in all\n")
+    for pair in document["paired"]:
+        table = table_of(
+            "shape",
+            "loss difference",
+            left=("shape",),
+            title=f"{pair['one']} less {pair['other']}",
+        )
+        for shape, difference in pair["loss_difference"].items():
+            table.add_row(shape, _interval(difference))
+        console.print(table)
+
+
+def _interval(estimate: dict[str, float]) -> str:
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]".replace(
+        "[", r"\["
+    )
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}"

@@ -23,7 +23,7 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
 
     Exits with 1 if the check fails.
     """
-    from proxytune.pipeline import Project
+    from proxytune.pipeline.project import Project
 
     project = Project(**where)
     document = project.transfer(target, name, not no_check, _tell)

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from proxytune.coordinates.batches import Batches
 from proxytune.coordinates.observe import logits_of, observe, weights_with_modules
 from proxytune.coordinates.sizes import Quantity, Sizes, activation_sizes, weight_sizes
 from proxytune.coordinates.theory import expected_slope, fit_slope
 from proxytune.model.library import forward_multipliers, init_weights_, param_groups
 from proxytune.model.parametrize import empty_model
-from proxytune.model.roles import RolePatterns, parameters
+from proxytune.model.roles import Parameter, RolePatterns, parameters
 from proxytune.scaling.projection import Forward
-from proxytune.spec.axis import AxisName, coordinate
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.parameterization import Parameterization
+from proxytune.spec.axis import coordinate
+from proxytune.spec.coordinates import CoordinateSpec
 from proxytune.spec.shape import Shape
 
 TOLERANCE = 0.15
@@ -26,25 +26,11 @@ TOLERANCE = 0.15
 
 Build = Callable[[Shape, Forward], nn.Module]
 """A model of a shape, with these forward multipliers; its weights are drawn by the check."""
-Batches = Callable[[int, int], Tensor]
-"""(seed, step) -> tokens (B, T + 1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinateCheck:
-    """What is checked: one base, several shapes along an axis, several parameterizations."""
-
-    axis: AxisName
-    base: Shape
-    shapes: Sequence[Shape]
-    parameterizations: Sequence[Parameterization]
-    hyperparameters: BaseHyperparameters
-    batches: Batches
-    seeds: int = 3
-    steps: int = 8
-    build: Build = lambda shape, forward: empty_model(shape, [forward])
-    """Default: proxytune's own model. Any other, too, whose roles are known or in `patterns`."""
-    patterns: RolePatterns | None = None
+def own_model(shape: Shape, forward: Forward) -> nn.Module:
+    """proxytune's transformer."""
+    return empty_model(shape, [forward])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +63,48 @@ Slopes = dict[str, dict[str, dict[str, Slope]]]
 """Parameterization -> role -> quantity -> slope."""
 
 
-def measure(check: CoordinateCheck) -> Iterator[Measurement]:
-    """Trains every shape, seed and parameterization, and yields what was measured."""
-    for parameterization in check.parameterizations:
-        for shape in check.shapes:
-            for seed in range(check.seeds):
-                for (role, quantity), size in _sizes(check, parameterization, shape, seed).items():
-                    yield Measurement(
-                        parameterization.label,
-                        coordinate(check.axis, shape),
-                        seed,
-                        str(role),
-                        quantity,
-                        size,
-                    )
+def measure(
+    spec: CoordinateSpec,
+    batches: Batches,
+    build: Build = own_model,
+    patterns: RolePatterns | None = None,
+) -> Iterator[Measurement]:
+    """Trains every parameterization, shape and seed, and yields what was measured.
+
+    `build` may make any model; `patterns` names its roles where they are not known.
+    """
+    for rules in spec.parameterizations:
+        for shape in spec.shapes():
+            for seed in range(spec.seed, spec.seed + spec.seeds):
+                settings: dict[str, Any] = {
+                    "base": spec.base,
+                    "target": shape,
+                    "hyperparameters": spec.hyperparameters,
+                    "parameterization": rules,
+                }
+                model = build(shape, forward_multipliers(**settings))
+                init_weights_(model, **settings, patterns=patterns, seed=seed)
+                optimizer = torch.optim.AdamW(param_groups(model, **settings, patterns=patterns))
+                params = weights_with_modules(parameters(model, patterns))
+                tokens = [batches(seed, step) for step in range(spec.steps + 1)]
+                sizes = _train(model, params, optimizer, tokens, shape.repeat)
+                for (role, quantity), size in sizes.items():
+                    at = coordinate(spec.axis, shape)
+                    yield Measurement(rules.label, at, seed, str(role), quantity, size)
 
 
-def slopes(check: CoordinateCheck, measurements: Sequence[Measurement]) -> Slopes:
+def slopes(spec: CoordinateSpec, measurements: Sequence[Measurement]) -> Slopes:
     """The slope of every size, of its geometric mean over seeds, beside the expected one."""
     sizes: dict[tuple[str, str, Quantity], dict[int, list[float]]] = {}
     for m in measurements:
         of_key = sizes.setdefault((m.parameterization, m.role, m.quantity), {})
         of_key.setdefault(m.coordinate, []).append(m.size)
-    by_label = {p.label: p for p in check.parameterizations}
+    by_label = {p.label: p for p in spec.parameterizations}
     found: Slopes = {}
     for (label, role, quantity), at in sizes.items():
         means = [float(np.exp(np.mean(np.log(values)))) for values in at.values()]
         expected = expected_slope(
-            role, quantity, check.axis, check.shapes, check.base, by_label[label]
+            role, quantity, spec.axis, spec.shapes(), spec.base, by_label[label]
         )
         slope = Slope(fit_slope(list(at), means), expected)
         found.setdefault(label, {}).setdefault(role, {})[quantity] = slope
@@ -116,31 +116,23 @@ def passed(of_parameterization: dict[str, dict[str, Slope]]) -> bool:
     return all(slope.ok for by in of_parameterization.values() for slope in by.values())
 
 
-def _sizes(
-    check: CoordinateCheck, parameterization: Parameterization, shape: Shape, seed: int
+def _train(
+    model: nn.Module,
+    params: Sequence[Parameter],
+    optimizer: torch.optim.Optimizer,
+    tokens: Sequence[Tensor],
+    repeat: int,
 ) -> Sizes:
-    settings: dict[str, Any] = {
-        "base": check.base,
-        "target": shape,
-        "hyperparameters": check.hyperparameters,
-        "parameterization": parameterization,
-    }
-    model = check.build(shape, forward_multipliers(**settings))
-    init_weights_(model, **settings, patterns=check.patterns, seed=seed)
-    params = weights_with_modules(parameters(model, check.patterns))
+    """Trains on all batches but the last, which is the probe; sizes before and after."""
+    *batches, last = tokens
     start = {param.name: param.tensor.detach().clone() for param in params}
-    # A step that training never reaches: the probe is not among the batches.
-    probe = check.batches(seed, check.steps)[:, :-1]
+    probe = last[:, :-1]
     before = observe(model, params, probe)
-    optimizer = torch.optim.AdamW(param_groups(model, **settings, patterns=check.patterns))
-    for step in range(check.steps):
-        tokens = check.batches(seed, step)
-        logits = logits_of(model, tokens[:, :-1])
+    for batch in batches:
+        logits = logits_of(model, batch[:, :-1])
         optimizer.zero_grad()
-        loss = F.cross_entropy(logits.flatten(0, -2).float(), tokens[:, 1:].flatten())
+        loss = F.cross_entropy(logits.flatten(0, -2).float(), batch[:, 1:].flatten())
         torch.autograd.backward(loss)
         optimizer.step()
     after = observe(model, params, probe)
-    return activation_sizes(before, after) | weight_sizes(
-        params, start, before, after, shape.repeat
-    )
+    return activation_sizes(before, after) | weight_sizes(params, start, before, after, repeat)

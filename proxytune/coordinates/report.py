@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from proxytune.coordinates.check import (
-    TOLERANCE,
-    CoordinateCheck,
-    Measurement,
-    Slopes,
-    passed,
-)
+from proxytune.coordinates.check import TOLERANCE, Measurement, Slopes, passed
 from proxytune.coordinates.sizes import Quantity
+from proxytune.spec.coordinates import CoordinateSpec
 
 DRAWN = (Quantity.ACTIVATION_CHANGE, Quantity.RELATIVE_UPDATE_SPECTRAL)
 """What the picture shows: a row of plots each."""
 
 
-def coordinate_document(check: CoordinateCheck, slopes: Slopes) -> dict[str, Any]:
+def coordinate_document(spec: CoordinateSpec, slopes: Slopes) -> dict[str, Any]:
     """What was checked, every slope beside the expected one, and the verdicts."""
     return {
-        "axis": check.axis,
-        "base": check.base.model_dump(),
-        "shapes": [shape.model_dump() for shape in check.shapes],
-        "parameterizations": {p.label: p.model_dump() for p in check.parameterizations},
-        "hyperparameters": check.hyperparameters.model_dump(),
-        "seeds": check.seeds,
-        "steps": check.steps,
+        "axis": spec.axis,
+        "spec": spec.model_dump(mode="json"),
+        "shapes": [shape.model_dump() for shape in spec.shapes()],
         "tolerance": TOLERANCE,
         "slopes": {
             label: {
@@ -54,16 +44,9 @@ def coordinate_document(check: CoordinateCheck, slopes: Slopes) -> dict[str, Any
     }
 
 
-def coordinate_rows(
-    check: CoordinateCheck, measured: Sequence[Measurement]
-) -> list[dict[str, Any]]:
-    """One row a measurement."""
-    return [{"axis": check.axis, **asdict(m), "quantity": str(m.quantity)} for m in measured]
-
-
-def draw(path: Path, check: CoordinateCheck, measured: Sequence[Measurement]) -> None:
+def draw(path: Path, spec: CoordinateSpec, measured: Sequence[Measurement]) -> None:
     """Sizes against the axis, log on log, a column of plots a parameterization; as a PNG."""
-    labels = [p.label for p in check.parameterizations]
+    labels = [p.label for p in spec.parameterizations]
     figure = Figure(figsize=(4.5 * len(labels) + 2, 7), layout="constrained")
     grid = figure.subplots(len(DRAWN), len(labels), sharex=True, sharey="row", squeeze=False)
     for row, quantity in zip(grid, DRAWN, strict=True):
@@ -76,7 +59,7 @@ def draw(path: Path, check: CoordinateCheck, measured: Sequence[Measurement]) ->
     for axes, label in zip(grid[0], labels, strict=True):
         axes.set_title(label)
     for axes in grid[-1]:
-        axes.set_xlabel({"width": "d_model", "depth": "n_layers"}.get(check.axis, "repeat factor"))
+        axes.set_xlabel({"width": "d_model", "depth": "n_layers"}.get(spec.axis, "repeat factor"))
     for row in grid:
         row[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=130)

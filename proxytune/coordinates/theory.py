@@ -38,10 +38,10 @@ def expected_slope(
     """The slope of the predicted size over the shapes.
 
     What must hold does not depend on what is tested: a narrower parameterization than gqa-mup is
-    held against gqa-mup too. Only the K/V rule is a choice, and its exponents are its own.
+    held against gqa-mup too. Only the options are a choice, and have exponents of their own.
     """
     kv_rule = parameterization.kv_rule if parameterization.name == "gqa-mup" else "none"
-    reference = Parameterization(name="gqa-mup", kv_rule=kv_rule)
+    reference = parameterization.model_copy(update={"name": "gqa-mup", "kv_rule": kv_rule})
     sizes = [_size(role, quantity, shape, base, reference) for shape in shapes]
     return fit_slope([coordinate(axis, shape) for shape in shapes], sizes)
 
@@ -71,18 +71,26 @@ def _size(
     if of_role not in projection.roles or quantity is Quantity.RELATIVE_UPDATE_SPECTRAL:
         return 1.0
     settings = projection.roles[of_role]
-    if quantity in (Quantity.ACTIVATION, Quantity.ACTIVATION_CHANGE):
-        return _activation(of_role, quantity, settings, shape)
+    if quantity is Quantity.ACTIVATION:
+        return _activation(of_role, settings, shape)
+    if quantity is Quantity.ACTIVATION_CHANGE:
+        # K and V change by ΔW x, which grows with their rule, and by W Δx, which does not: held
+        # against no growth at all.
+        of_change = projection.roles[Role.QUERY] if of_role is Role.KV else settings
+        return _change(of_role, of_change, shape)
     return _weight(of_role, quantity, settings, shape)
 
 
-def _activation(role: Role, quantity: Quantity, settings: Settings, shape: Shape) -> float:
+def _activation(role: Role, settings: Settings, shape: Shape) -> float:
     if role not in HIDDEN_ROLES:
         return 1.0
-    n = fan_in(shape, role)
-    if quantity is Quantity.ACTIVATION:
-        return float(settings.init_std or 1.0) * math.sqrt(n)
-    return settings.lr * n
+    return float(settings.init_std or 1.0) * math.sqrt(fan_in(shape, role))
+
+
+def _change(role: Role, settings: Settings, shape: Shape) -> float:
+    if role in HIDDEN_ROLES:
+        return settings.lr * fan_in(shape, role)
+    return settings.lr if role is Role.EMBEDDING else 1.0
 
 
 def _weight(role: Role, quantity: Quantity, settings: Settings, shape: Shape) -> float:

@@ -54,7 +54,9 @@ class MlflowSink:
         """Finds or makes the experiment and the parent run, and sees which trials are there."""
         self._study, self._recorded = study, {}
         with self._reachable():
-            self._experiment = self._find_experiment(study.name) or self._make_experiment(study)
+            self._experiment = self._find_experiment(study.name) or self._make_experiment(
+                study.name
+            )
             self._parent = self._find_parent() or self._make_run(study.name, "study")
             self._describe_study(study)
             self._client.update_run(self._parent, status="RUNNING")
@@ -109,10 +111,26 @@ class MlflowSink:
             run = self._make_run(f"transfer-{name}", "transfer", tags, self._parent)
             points = [(key, value, step) for key, c in curves.items() for step, value in c]
             points += [(key, value, 0) for key, value in metrics.items()]
-            self._log(run, params, points, _now())
-            for file in files:
-                self._client.log_artifact(run, str(file))
-            self._client.set_terminated(run)
+            self._finish_run(run, params, points, files)
+
+    def log_report(
+        self,
+        kind: str,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+    ) -> None:
+        """Adds a run for a report that belongs to no study, to the experiment of its kind."""
+        with self._reachable():
+            # With a space: no study can have this name.
+            title = f"proxytune {kind}"
+            self._experiment = self._find_experiment(title) or self._make_experiment(title)
+            run = self._make_run(name, kind, tags)
+            points = [(key, value, 0) for key, value in metrics.items()]
+            self._finish_run(run, params, points, files)
 
     def _find_experiment(self, name: str) -> str | None:
         found = self._client.get_experiment_by_name(name)
@@ -122,10 +140,10 @@ class MlflowSink:
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
-    def _make_experiment(self, study: StudySpec) -> str:
+    def _make_experiment(self, name: str) -> str:
         folder = self._artifacts
-        location = None if folder is None else (folder / study.name).absolute().as_uri()
-        return str(self._client.create_experiment(study.name, artifact_location=location))
+        location = None if folder is None else (folder / name).absolute().as_uri()
+        return str(self._client.create_experiment(name, artifact_location=location))
 
     def _find_parent(self) -> str | None:
         parents = self._runs("study")
@@ -193,6 +211,19 @@ class MlflowSink:
         self._client.log_batch(run, params=[Param(k, str(v)) for k, v in params.items()])
         for start in range(0, len(metrics), METRICS_PER_CALL):
             self._client.log_batch(run, metrics=metrics[start : start + METRICS_PER_CALL])
+
+    def _finish_run(
+        self,
+        run: str,
+        params: Mapping[str, Any],
+        points: Sequence[tuple[str, float, int]],
+        files: Sequence[Path],
+    ) -> None:
+        """Logs everything of a run that is written at once."""
+        self._log(run, params, points, _now())
+        for file in files:
+            self._client.log_artifact(run, str(file))
+        self._client.set_terminated(run)
 
     def _runs(self, kind: str) -> list[Run]:
         """All runs of one kind in the experiment."""

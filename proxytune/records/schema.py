@@ -77,6 +77,33 @@ CURVES = pa.schema(
 )
 assert set(CURVES.names) == set(Evaluation.model_fields)
 
+EVIDENCE = pa.schema(
+    [
+        _column("parameterization", pa.string(), "1", "Its label."),
+        _column("axis", pa.string(), "1", "width, depth or repeat."),
+        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor, by the axis."),
+        _column("seed", pa.int64(), "1", "Seed of initial weights and batches."),
+        _column("hyperparameter", pa.string(), "1", "The base hyperparameter that was tried."),
+        _column("value", pa.float64(), "1", "Its value."),
+        _column("loss", pa.float64(), "nats/token", "Final validation loss; null if diverged."),
+        _column("seconds", pa.float64(), "s", "Its share of its pack's training time."),
+    ],
+    metadata={VERSION_KEY: VERSION},
+)
+
+COORDINATES = pa.schema(
+    [
+        _column("parameterization", pa.string(), "1", "Its label."),
+        _column("axis", pa.string(), "1", "width, depth or repeat."),
+        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor, by the axis."),
+        _column("seed", pa.int64(), "1", "Seed of initial weights and batches."),
+        _column("role", pa.string(), "1", "A parameter role, or attention_logits."),
+        _column("quantity", pa.string(), "1", "What was measured."),
+        _column("size", pa.float64(), "1", "Its size, the mean over the role's modules."),
+    ],
+    metadata={VERSION_KEY: VERSION},
+)
+
 
 def trial_row(trial: TrialRecord, study: StudySpec) -> dict[str, Any]:
     """One row of `trials`."""

@@ -1,12 +1,16 @@
 """Shapes along one axis of a proxy: what coordinate checks and evidence vary, all else kept."""
 
-from typing import Literal, get_args
+from typing import Literal
+
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from proxytune.errors import InputError
+from proxytune.spec.experiment import ExperimentSpec
+from proxytune.spec.parameterization import Parameterization
 from proxytune.spec.shape import Shape
 
 AxisName = Literal["width", "depth", "repeat"]
-AXES: tuple[AxisName, ...] = get_args(AxisName)
 WidthGrows = Literal["head_dim", "heads"]
 
 
@@ -35,3 +39,52 @@ def along(axis: AxisName, proxy: Shape, value: int, grows: WidthGrows = "head_di
 def coordinate(axis: AxisName, shape: Shape) -> int:
     """Where a shape stands on an axis: its d_model, n_layers or repeat factor."""
     return {"width": shape.d_model, "depth": shape.n_layers, "repeat": shape.repeat}[axis]
+
+
+class AxisSpec(ExperimentSpec):
+    """An experiment at several shapes along one axis, under one or several parameterizations."""
+
+    axis: AxisName
+    """width, depth or repeat."""
+    values: tuple[PositiveInt, ...] = Field(
+        default_factory=lambda seen: _default_values(seen["axis"], seen["proxy"]), min_length=2
+    )
+    """width, depth: multiples of the proxy's; repeat: repeat factors. Ascending. Default: powers
+    of two up to 8, those that n_heads allows."""
+    width_grows: WidthGrows = "head_dim"
+    """How a wider shape gets its heads: larger ones, or more of them."""
+    parameterizations: tuple[Parameterization, ...] = Field(
+        (Parameterization(name="gqa-mup"), Parameterization(name="sp")), min_length=1
+    )
+    """What is compared, on the same initial draws and batches."""
+    seeds: PositiveInt = 3
+    """Seeds of initial weights and batches; spreads are over them."""
+
+    @field_validator("values")
+    @classmethod
+    def _shapes_exist(cls, values: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if list(values) != sorted(set(values)):
+            raise PydanticCustomError("order", "must ascend, each value once")
+        axis, proxy = info.data.get("axis"), info.data.get("proxy")
+        if axis is not None and proxy is not None:
+            try:
+                for value in values:
+                    along(axis, proxy, value)
+            except InputError as error:
+                raise PydanticCustomError("axis", "{reason}", {"reason": str(error)}) from None
+        return values
+
+    @field_validator("parameterizations")
+    @classmethod
+    def _each_once(cls, given: tuple[Parameterization, ...]) -> tuple[Parameterization, ...]:
+        if len({p.label for p in given}) < len(given):
+            raise PydanticCustomError("once", "must be different from each other")
+        return given
+
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes along the axis, in the order of `values`."""
+        return tuple(along(self.axis, self.proxy, v, self.width_grows) for v in self.values)
+
+
+def _default_values(axis: AxisName, proxy: Shape) -> tuple[int, ...]:
+    return tuple(v for v in (1, 2, 4, 8) if axis != "repeat" or proxy.n_heads % v == 0)

@@ -90,8 +90,7 @@ def require_allowed(
 
     Raises PydanticCustomError, since validators call it.
     """
-    if name not in BaseHyperparameters.model_fields:
-        raise PydanticCustomError("unknown_hyperparameter", "", {"at": at})
+    require_known(at, name)
     for value in values:
         try:
             BaseHyperparameters.model_validate(fixed.model_dump() | {name: value})
@@ -105,3 +104,9 @@ def require_allowed(
                     "reason": error.errors()[0]["msg"].removeprefix("Input "),
                 },
             ) from None
+
+
+def require_known(at: str, name: str) -> None:
+    """Refuses what is no base hyperparameter; `at` as above."""
+    if name not in BaseHyperparameters.model_fields:
+        raise PydanticCustomError("unknown_hyperparameter", "", {"at": at, "name": name})

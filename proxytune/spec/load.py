@@ -103,7 +103,8 @@ def _in_words(model: type[BaseModel], error: ErrorDetails) -> str:
         return f"{field}: unknown key{_nearest(path[-1], known)}"
     if error["type"] == "unknown_hyperparameter":
         known = list(BaseHyperparameters.model_fields)
-        return f"{field}: unknown hyperparameter{_nearest(path[-1], known)}"
+        name = error["ctx"]["name"]
+        return f"{field}: unknown hyperparameter {name!r}{_nearest(name, known)}"
     if error["type"] == "missing":
         return f"{field}: is missing, and has no default"
     shown = "" if isinstance(given, (dict, BaseModel)) else f" = {given!r}"

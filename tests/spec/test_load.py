@@ -48,7 +48,7 @@ BAD: list[tuple[str, object, str]] = [
     (
         "search.space.lerning_rate",
         {"low": 1, "high": 2},
-        "search.space.lerning_rate: unknown hyperparameter; did you mean learning_rate?",
+        "search.space.lerning_rate: unknown hyperparameter 'lerning_rate'; did you mean learning",
     ),
     ("training.steps", -1, "training.steps = -1: should be greater than 0"),
     ("training.evaluations", 999, "training.evaluations = 999: must be at most steps = 200"),

@@ -7,10 +7,13 @@ from typing import Any
 import matplotlib.image
 import pytest
 import yaml
+from matplotlib.colors import to_rgb
 
+from proxytune.scaling.rules import Role
 from proxytune.spec.training import CheckSpec
 from proxytune.transfer.check import CheckRun
-from proxytune.transfer.picture import draw
+from proxytune.transfer.picture import PROXY, QUIET, draw
+from proxytune.transfer.picture import TARGET as TARGET_COLOR
 from proxytune.transfer.report import check_document, selection_document, write_documents
 from proxytune.transfer.selection import Candidate, Selection
 from proxytune.transfer.verdict import judge
@@ -42,6 +45,11 @@ def test_yaml_and_json_hold_the_same_plain_document(of: CheckRun, tmp_path: Path
     read = json.loads(in_json.read_text("utf-8"))
     assert yaml.safe_load(in_yaml.read_text("utf-8")) == read
     assert read == document(of)
+
+
+def test_types_of_our_own_become_plain(tmp_path: Path) -> None:
+    in_yaml, _ = write_documents({"role": Role.KV, "losses": (3.0, None)}, tmp_path)
+    assert yaml.safe_load(in_yaml.read_text()) == {"role": "kv", "losses": [3.0, None]}
 
 
 def test_a_number_that_json_does_not_have_is_never_written(tmp_path: Path) -> None:
@@ -102,4 +110,13 @@ def test_a_picture_is_drawn(of: CheckRun, confirmed: tuple[float, ...], tmp_path
     draw(path, trials, Selection(candidates=(best,)), of, judge(of, CheckSpec()))
     pixels = matplotlib.image.imread(path)
     assert pixels.shape[:2] == (520, 1300)
-    assert pixels.std() > 0.05
+    left, right = pixels[:, :650, :3], pixels[:, 650:, :3]
+    assert has(left, QUIET)
+    assert has(left, PROXY)
+    assert has(right, PROXY)
+    assert has(right, TARGET_COLOR)
+
+
+def has(pixels: Any, color: str) -> bool:
+    """Whether a line or some dots have that color."""
+    return int((abs(pixels - to_rgb(color)).max(axis=2) < 0.01).sum()) > 50

@@ -1,73 +1,53 @@
-"""A project: studies and transfers over one set of stores. The one file that knows every room."""
+"""Studies and transfers: the main job, from a study's file to a verdict on its target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from proxytune.data.tokens import prepare
 from proxytune.errors import InputError, RunError
-from proxytune.home import Home
-from proxytune.records.mlflow import MlflowSink
+from proxytune.pipeline.stores import Stores, cores
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
 from proxytune.records.record import RecordSink, TrialRecord, TrialState
 from proxytune.records.ui import serve
 from proxytune.scaling.table import projection_document
-from proxytune.search.executor import Executor, LocalExecutor
+from proxytune.search.executor import Executor
 from proxytune.search.lock import only_driver
-from proxytune.search.quiet import hush
 from proxytune.search.source import Observer, Progress
-from proxytune.search.storage import empty_storage, open_storage
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.spec.load import load_study, load_target, require_scalable
-from proxytune.spec.study import StudySpec
-from proxytune.training.pack import start_pack
 from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
 from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
 from proxytune.transfer.selection import Candidate, Confirmation, Selection
 from proxytune.transfer.verdict import Verdict, judge
 
-if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
 
-
-@dataclass(frozen=True)
-class Project:
-    """Everything kept in one home, or in the stores named instead."""
-
-    home: Path
-    storage: str | None = None
-    """Optuna storage URL; None: the journal in home."""
-    tracking_uri: str | None = None
-    """MLflow; None: the SQLite store in home."""
-    address: str | None = field(default=None, kw_only=True)
-    """Ray cluster to join; None: one of this machine's own."""
+class Project(Stores):
+    """Studies and transfers."""
 
     def create(self, path: Path) -> Study:
         """Defines the study of a file, having looked at its corpus."""
         spec = load_study(path)
-        if spec.name in study_names(self._optuna):
-            return Study.create(self._optuna, spec)
+        if spec.name in study_names(self.optuna):
+            return Study.create(self.optuna, spec)
         try:
-            self._tokens(spec)
+            self.tokens(spec)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        return Study.create(self._opened, spec)
+        return Study.create(self.opened_optuna, spec)
 
     def study(self, name: str) -> Study:
         """The study of that name."""
-        return Study(self._optuna, name)
+        return Study(self.optuna, name)
 
     def studies(self) -> list[Study]:
         """All studies, by name."""
-        return [self.study(name) for name in study_names(self._optuna)]
+        return [self.study(name) for name in study_names(self.optuna)]
 
     def run(self, name: str, observe: Observer) -> Study:
         """Runs a study, or goes on with it, until its best trial is confirmed."""
         study = self.study(name)
-        with only_driver(self._paths.locks / f"{name}.lock", name):
+        with only_driver(self.paths.locks / f"{name}.lock", name):
             try:
                 self._run(study, observe)
             except KeyboardInterrupt:
@@ -81,15 +61,15 @@ class Project:
     def export(self, name: str, path: Path) -> None:
         """Writes a study's trials to a file, in the format that its ending names."""
         self.study(name)
-        export_table(read_trials(self._paths.parquet, name), path)
+        export_table(read_trials(self.paths.parquet, name), path)
 
     def delete(self, name: str) -> None:
         """Removes a study from every store."""
         self.study(name)
-        with only_driver(self._paths.locks / f"{name}.lock", name):
+        with only_driver(self.paths.locks / f"{name}.lock", name):
             for sink in self._sinks():
                 sink.delete(name)
-            delete_study(self._optuna, name)
+            delete_study(self.optuna, name)
 
     def transfer(
         self, target: Path, name: str | None, check: bool, on_evaluation: OnEvaluation
@@ -110,11 +90,11 @@ class Project:
             **projection_document(best, spec.base, goal.shape, spec.parameterization),
             "check": None,
         }
-        folder = self._paths.transfer(study.name, goal.name)
+        folder = self.paths.transfer(study.name, goal.name)
         if not check:
             write_documents(document, folder)
             return document
-        run = run_check(spec, goal, best, self._tokens(spec), cores(), on_evaluation)
+        run = run_check(spec, goal, best, self.tokens(spec), cores(), on_evaluation)
         verdict = judge(run, goal.check)
         document["check"] = check_document(run, verdict)
         files = write_documents(document, folder)
@@ -124,17 +104,17 @@ class Project:
 
     def transfer_folder(self, document: dict[str, Any]) -> Path:
         """Where the files of a transfer are."""
-        return self._paths.transfer(document["study"], document["name"])
+        return self.paths.transfer(document["study"], document["name"])
 
     def serve_ui(self, port: int) -> int:
         """Serves the MLflow UI until it is stopped; returns its exit code."""
-        return serve(self._mlflow_uri, port)
+        return serve(self.mlflow_uri, port)
 
     def _run(self, study: Study, observe: Observer) -> None:
         sinks = self._open_sinks(study)
         try:
             if study.completed is None:
-                with self._executor(study.spec) as executor:
+                with self.executor(study.spec) as executor:
                     self._search(study, executor, sinks, observe)
                     self._confirm(study, executor)
         finally:
@@ -154,8 +134,8 @@ class Project:
                     sink.add(progress.finished)
             observe(progress)
 
-        checkpoints = self._paths.packs(study.name)
-        executor.run(study.source(self._tokens(study.spec), checkpoints, record_and_observe))
+        checkpoints = self.paths.packs(study.name)
+        executor.run(study.source(self.tokens(study.spec), checkpoints, record_and_observe))
 
     def _confirm(self, study: Study, executor: Executor) -> None:
         top = _candidates(study.trials())[: study.spec.selection.top]
@@ -163,18 +143,9 @@ class Project:
             raise RunError(
                 f"study {study.name!r}: no trial has a finite loss; search lower learning rates"
             )
-        confirmation = Confirmation(study.spec, top, self._tokens(study.spec))
+        confirmation = Confirmation(study.spec, top, self.tokens(study.spec))
         executor.run(confirmation)
         study.complete(confirmation.selection().model_dump(mode="json"))
-
-    def _executor(self, spec: StudySpec) -> Executor:
-        if spec.execution.executor == "local":
-            return LocalExecutor(start_pack)
-        hush()
-        # Not before it is needed: Ray takes seconds to import.
-        from proxytune.search.ray_executor import RayExecutor
-
-        return RayExecutor(start_pack, spec.execution, self.address)
 
     def _open_sinks(self, study: Study) -> list[RecordSink]:
         """Opens the sinks, and gives them what they may have missed."""
@@ -187,17 +158,13 @@ class Project:
         return sinks
 
     def _sinks(self) -> list[RecordSink]:
-        return [ParquetSink(self._paths.parquet), self._mlflow()]
-
-    def _mlflow(self) -> MlflowSink:
-        artifacts = None if self.tracking_uri else self._paths.artifacts
-        return MlflowSink(self._mlflow_uri, artifacts)
+        return [ParquetSink(self.paths.parquet), self.mlflow()]
 
     def _record_transfer(
         self, document: dict[str, Any], run: CheckRun, verdict: Verdict, files: Sequence[Path]
     ) -> None:
         sides = {"proxy": run.proxy, "target": run.target}
-        self._mlflow().log_transfer(
+        self.mlflow().log_transfer(
             document["study"],
             document["name"],
             params=document["hyperparameters"],
@@ -238,37 +205,6 @@ class Project:
                 "make one with: proxytune study create STUDY.yaml"
             )
         return max(complete, key=lambda pair: pair[0])[1]
-
-    def _tokens(self, spec: StudySpec) -> Path:
-        return prepare(spec.data, spec.proxy.seq_len, self._paths.tokens)
-
-    @property
-    def _optuna(self) -> "BaseStorage":
-        """Optuna's storage; an empty one as long as there is none."""
-        is_there = self.storage or self._paths.journal.exists()
-        return self._opened if is_there else empty_storage()
-
-    @cached_property
-    def _opened(self) -> "BaseStorage":
-        return open_storage(self._paths.journal, self.storage)
-
-    @cached_property
-    def _paths(self) -> Home:
-        home = Home(self.home.absolute())
-        if home.obstacle:
-            raise InputError.of_field("--home", str(self.home), home.obstacle)
-        return home
-
-    @property
-    def _mlflow_uri(self) -> str:
-        return self.tracking_uri or self._paths.mlflow_uri
-
-
-def cores() -> int:
-    """Threads for a run that has this machine for itself."""
-    import os
-
-    return len(os.sched_getaffinity(0))
 
 
 def _candidates(trials: Sequence[TrialRecord]) -> list[Candidate]:

@@ -1,0 +1,76 @@
+"""proxytune coord-check: does the parameterization hold on this model?"""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from proxytune.cli.options import YAML_FILE, as_json, print_json, stores
+from proxytune.cli.tables import print_slopes
+from proxytune.spec.axis import AxisName
+from proxytune.spec.coordinates import DEFAULT, CoordinateSpec
+from proxytune.spec.load import load_study, validate
+
+
+@click.command("coord-check")
+@click.option("--axis", required=True, type=click.Choice(get_args(AxisName)))
+@click.option(
+    "--parameterization",
+    "labels",
+    default="gqa-mup",
+    show_default=True,
+    help="One or several, with commas; options as in gqa-mup:kv_rule=none.",
+)
+@click.option("--study", type=YAML_FILE, help="Whose proxy and data; default: a small decoder.")
+@click.option("--values", help="Multiples of the proxy, or repeat factors, with commas.")
+@click.option("--steps", type=int, help="AdamW steps before updates are measured.")
+@click.option("--seeds", type=int, help="Seeds that slopes are averaged over.")
+@click.option("--learning-rate", type=float, help="Base learning rate, constant.")
+@as_json
+@stores
+def coord_check(
+    axis: str,
+    labels: str,
+    study: Path | None,
+    values: str | None,
+    steps: int | None,
+    seeds: int | None,
+    learning_rate: float | None,
+    as_json: bool,
+    **where: Any,
+) -> None:
+    """Train a few steps at several shapes, and hold every slope against the theory.
+
+    Exits with 1 if the first parameterization fails; the others are there to compare with.
+    """
+    from proxytune.pipeline.coordinates import run_coordinate_check
+    from proxytune.pipeline.stores import Stores
+
+    document = _of_study(study) if study else dict(DEFAULT)
+    given = {"steps": steps, "seeds": seeds, "values": values and values.split(",")}
+    document |= {name: value for name, value in given.items() if value is not None}
+    if learning_rate is not None:
+        document["hyperparameters"] = document["hyperparameters"] | {
+            "learning_rate": learning_rate
+        }
+    document |= {
+        "name": f"{document['name']}-{axis}",
+        "axis": axis,
+        "parameterizations": labels.split(","),
+    }
+    spec = validate(CoordinateSpec, document, "coord-check")
+    kept = Stores(**where)
+    found = run_coordinate_check(kept, spec)
+    if as_json:
+        print_json(found)
+    else:
+        print_slopes(found)
+        click.echo(f"wrote {kept.paths.coordinates(spec.name)}")
+    if found["verdict"][spec.parameterizations[0].label] != "pass":
+        raise SystemExit(1)
+
+
+def _of_study(path: Path) -> dict[str, Any]:
+    """What a study shares with a coordinate check."""
+    shared = {"name", "proxy", "base", "data", "training", "hyperparameters", "seed"}
+    return load_study(path).model_dump(include=shared)

@@ -1,0 +1,1 @@
+"""What the commands do: the one room that knows every other."""

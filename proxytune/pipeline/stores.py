@@ -1,0 +1,81 @@
+"""Where a project keeps things, and what trains for it."""
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxytune.data.tokens import prepare
+from proxytune.errors import InputError
+from proxytune.home import Home
+from proxytune.records.mlflow import MlflowSink
+from proxytune.search.executor import Executor, LocalExecutor
+from proxytune.search.quiet import hush
+from proxytune.search.storage import empty_storage, open_storage
+from proxytune.spec.experiment import ExperimentSpec
+from proxytune.training.pack import start_pack
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything kept in one home, or in the stores named instead."""
+
+    home: Path
+    storage: str | None = None
+    """Optuna storage URL; None: the journal in home."""
+    tracking_uri: str | None = None
+    """MLflow; None: the SQLite store in home."""
+    address: str | None = field(default=None, kw_only=True)
+    """Ray cluster to join; None: one of this machine's own."""
+
+    @cached_property
+    def paths(self) -> Home:
+        """Paths in home. Raises InputError where it cannot be written."""
+        home = Home(self.home.absolute())
+        if home.obstacle:
+            raise InputError.of_field("--home", str(self.home), home.obstacle)
+        return home
+
+    def tokens(self, spec: ExperimentSpec) -> Path:
+        """The token cache of an experiment's corpus, made if need be."""
+        return prepare(spec.data, spec.proxy.seq_len, self.paths.tokens)
+
+    def executor(self, spec: ExperimentSpec) -> Executor:
+        """What trains an experiment's packs."""
+        if spec.execution.executor == "local":
+            return LocalExecutor(start_pack)
+        hush()
+        # Not before it is needed: Ray takes seconds to import.
+        from proxytune.search.ray_executor import RayExecutor
+
+        return RayExecutor(start_pack, spec.execution, self.address)
+
+    def mlflow(self) -> MlflowSink:
+        """The tracking store."""
+        artifacts = None if self.tracking_uri else self.paths.artifacts
+        return MlflowSink(self.mlflow_uri, artifacts)
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Where MLflow is."""
+        return self.tracking_uri or self.paths.mlflow_uri
+
+    @property
+    def optuna(self) -> "BaseStorage":
+        """Optuna's storage; an empty one as long as there is none."""
+        is_there = self.storage or self.paths.journal.exists()
+        return self.opened_optuna if is_there else empty_storage()
+
+    @cached_property
+    def opened_optuna(self) -> "BaseStorage":
+        """Optuna's storage, made if need be."""
+        return open_storage(self.paths.journal, self.storage)
+
+
+def cores() -> int:
+    """Threads for a run that has this machine for itself."""
+    return len(os.sched_getaffinity(0))
