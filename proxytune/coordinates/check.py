@@ -1,10 +1,10 @@
 """Runs a coordinate check: a few steps of training at every shape, measured before and after."""
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -102,7 +102,7 @@ def slopes(spec: CoordinateSpec, measurements: Sequence[Measurement]) -> Slopes:
     by_label = {p.label: p for p in spec.parameterizations}
     found: Slopes = {}
     for (label, role, quantity), at in sizes.items():
-        means = [float(np.exp(np.mean(np.log(values)))) for values in at.values()]
+        means = [statistics.geometric_mean(values) for values in at.values()]
         expected = expected_slope(
             role, quantity, spec.axis, spec.shapes(), spec.base, by_label[label]
         )

@@ -12,6 +12,7 @@ grows. An embedding's inputs are one-hot: its ‖W‖_E is the mean norm of the 
 gain's ‖W‖_E is its RMS, which is E[‖g·x‖ / ‖x‖] for an x without a preferred axis.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -96,6 +97,9 @@ def _expected(weight: Tensor, inputs_NxI: Tensor, role: Role) -> float:
 
 
 def _spectral(weight_OxI: Tensor) -> float:
+    # Of a matrix that diverged there is no singular value to be had.
+    if not weight_OxI.isfinite().all():
+        return math.nan
     return float(torch.linalg.matrix_norm(weight_OxI, ord=2))
 
 

@@ -8,7 +8,9 @@ learning rate of the role, and x = a layer's input, of RMS 1 behind its norm.
     ‖W‖ = σ(√o + √n)            a Gaussian matrix; stacked r times: √r σ(√(o/r) + √n)
     ‖W‖_E = σ√o                 for an x that does not depend on W
     ‖ΔW‖ = ‖ΔW‖_E = η√(o·n)     a sign-like update along x, which AdamW's is early on
-    RMS(Wx) = σ√n, RMS(ΔW x) = η·n
+    RMS(Wx) = σ√n
+Flat at every width, depth and repeat factor, whatever the rules: the change of every activation,
+and ‖ΔW‖/‖W‖.
 Sources: arXiv 2310.17813, section 3; GQA-μP, arXiv 2605.15290.
 """
 
@@ -47,7 +49,9 @@ def expected_slope(
 
 
 def fit_slope(at: Sequence[float], sizes: Sequence[float]) -> float:
-    """Least-squares slope of log size over log coordinate."""
+    """Least-squares slope of log size over log coordinate; NaN if a size has no logarithm."""
+    if not all(math.isfinite(size) and size > 0 for size in sizes):
+        return math.nan
     return float(np.polyfit(np.log(at), np.log(sizes), 1)[0])
 
 
@@ -74,10 +78,9 @@ def _size(
     if quantity is Quantity.ACTIVATION:
         return _activation(of_role, settings, shape)
     if quantity is Quantity.ACTIVATION_CHANGE:
-        # K and V change by ΔW x, which grows with their rule, and by W Δx, which does not: held
-        # against no growth at all.
-        of_change = projection.roles[Role.QUERY] if of_role is Role.KV else settings
-        return _change(of_role, of_change, shape)
+        # Flat whatever the rules say: this is what they are for. (K and V change by ΔW x, which
+        # grows with their rule, and by W Δx, which does not; they too are held against flat.)
+        return settings.lr if of_role is Role.EMBEDDING else 1.0
     return _weight(of_role, quantity, settings, shape)
 
 
@@ -85,12 +88,6 @@ def _activation(role: Role, settings: Settings, shape: Shape) -> float:
     if role not in HIDDEN_ROLES:
         return 1.0
     return float(settings.init_std or 1.0) * math.sqrt(fan_in(shape, role))
-
-
-def _change(role: Role, settings: Settings, shape: Shape) -> float:
-    if role in HIDDEN_ROLES:
-        return settings.lr * fan_in(shape, role)
-    return settings.lr if role is Role.EMBEDDING else 1.0
 
 
 def _weight(role: Role, quantity: Quantity, settings: Settings, shape: Shape) -> float:
@@ -110,8 +107,17 @@ def _weight(role: Role, quantity: Quantity, settings: Settings, shape: Shape) ->
         Quantity.WEIGHT_EXPECTED: expected,
         Quantity.UPDATE_SPECTRAL: update,
         Quantity.UPDATE_EXPECTED: update,
-        Quantity.RELATIVE_UPDATE_EXPECTED: update / expected,
+        Quantity.RELATIVE_UPDATE_EXPECTED: _relative(role, update / expected),
     }[quantity]
+
+
+def _relative(role: Role, ratio: float) -> float:
+    """‖ΔW‖_E / ‖W‖_E: flat, but for the two roles whose rule does not aim at that.
+
+    The unembedding's grows with √d_model, which its forward multiplier takes back; that of K and V
+    grows with s(r), since their rule is made for the spectral norm, and ‖W‖_E does not see r.
+    """
+    return ratio if role in (Role.UNEMBEDDING, Role.KV) else 1.0
 
 
 def _fan_out(shape: Shape, role: Role) -> int:

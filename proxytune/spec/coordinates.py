@@ -10,13 +10,13 @@ from proxytune.spec.axis import AxisSpec
 class CoordinateSpec(AxisSpec):
     """A coordinate check. Of `training`, the batch size counts; the rate is constant."""
 
-    steps: PositiveInt = 8
+    steps: PositiveInt = 12
     """AdamW steps before updates are measured."""
 
 
 DEFAULT: dict[str, Any] = {
     "name": "default",
-    "proxy": {"d_model": 64, "n_layers": 2, "n_heads": 8, "n_kv_heads": 4, "head_dim": 16},
-    "hyperparameters": {"learning_rate": 0.005},
+    "proxy": {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2},
+    "hyperparameters": {"learning_rate": 0.007},
 }
 """What is checked unless a study says otherwise."""
