@@ -159,14 +159,15 @@ def test_readers_see_nothing_half_written(
     assert meanwhile == [before]
 
 
+def torn(contents: object, file: Path, **_: object) -> None:
+    file.write_bytes(b"PAR1")
+    raise OSError(5, "Input/output error")
+
+
 def test_a_failing_write_leaves_the_old_files_and_no_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(folder)
-
-    def torn(contents: object, file: Path, **_: object) -> None:
-        file.write_bytes(b"PAR1")
-        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(pq, "write_table", torn)
     with pytest.raises(RunError):
@@ -174,12 +175,21 @@ def test_a_failing_write_leaves_the_old_files_and_no_other(
     assert files(folder) == before
 
 
-def test_what_a_killed_writer_left_is_no_data_and_goes_with_its_study(folder: Path) -> None:
-    left = folder / ".new" / "study=one" / "part-00000.parquet"
-    left.write_bytes(b"PAR1 and never more")
-    assert len(read_with_polars(folder / "trials")) == 4
-    ParquetSink(folder).delete("one")
+def test_what_a_killed_writer_left_is_no_data_and_is_written_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        patch.setattr(pq, "write_table", torn)
+        with pytest.raises(RunError):
+            add(folder, study_named("one"), 7)
+    (left,) = set(files(folder)) - set(before)
+    assert left.read_bytes() == b"PAR1"
+    assert len(read_with_polars(folder / "curves")) == 12
+    add(folder, study_named("one"), 7)
     assert not left.exists()
+    assert len(read_with_polars(folder / "curves")) == 15
 
 
 def test_more_than_256_trials_span_parts_of_which_only_the_changed_one_is_written(
@@ -202,14 +212,14 @@ def test_more_than_256_trials_span_parts_of_which_only_the_changed_one_is_writte
 
 def test_a_corrupt_part_is_refused_in_one_message_and_left_as_it_is(folder: Path) -> None:
     part = folder / "trials" / "study=one" / "part-00000.parquet"
-    torn = part.read_bytes()[:-20]
-    part.write_bytes(torn)
-    message = r"part-00000\.parquet: is no Parquet file that can be read .*run the study again"
+    corrupt = part.read_bytes()[:-20]
+    part.write_bytes(corrupt)
+    message = r"part-00000\.parquet: is no Parquet file .*run again, which writes it anew"
     for touch in (lambda: add(folder, study_named("one"), 2), lambda: read_trials(folder, "one")):
         with pytest.raises(RunError, match=message) as refusal:
             touch()
         assert "\n" not in str(refusal.value)
-    assert part.read_bytes() == torn
+    assert part.read_bytes() == corrupt
 
 
 def read_csv(path: Path) -> Rows:
