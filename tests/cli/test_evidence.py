@@ -1,0 +1,129 @@
+"""proxytune evidence: run, stopped and gone on with, refused, recorded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+
+from proxytune.cli.main import main
+from proxytune.records.parts import DataSet
+from proxytune.records.schema import EVIDENCE
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "axis": "repeat",
+    "values": [1, 2],
+    "proxy": {"d_model": 16, "n_layers": 1, "n_heads": 2, "seq_len": 16},
+    "parameterizations": ["gqa-mup", "gqa-mup:kv_rule=none"],
+    "grid": {"low": 0.005, "high": 0.08, "points": 5},
+    "training": {"steps": 6, "batch_size": 2, "evaluations": 1, "evaluation_batches": 1},
+    "seeds": 2,
+    "execution": {"executor": "local"},
+}
+
+
+def run(folder: Path, text: Path, *options: str, **changes: object) -> Result:
+    file = folder / "tiny.yaml"
+    file.write_text(yaml.safe_dump(TINY | {"data": {"text": str(text)}} | changes))
+    arguments = ["evidence", "run", str(file), "--home", str(folder / "home"), *options]
+    return CliRunner().invoke(main, arguments)
+
+
+def data_set(folder: Path) -> DataSet:
+    return DataSet(folder / "home/parquet", "evidence", "evidence", "tiny", EVIDENCE)
+
+
+def test_evidence_is_found_written_and_recorded(tmp_path: Path, text_file: Path) -> None:
+    done = run(tmp_path, text_file, "--json")
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert set(document["parameterizations"]) == {"gqa-mup", "gqa-mup:kv_rule=none"}
+    for finding in document["parameterizations"].values():
+        assert set(finding["drift_octaves"]) == {"value", "low", "high"}
+        assert (
+            set(finding["regret"]) == set(finding["loss_at_optimum"]) == {"repeat 1", "repeat 2"}
+        )
+        assert finding["regret"]["repeat 1"]["value"] == pytest.approx(0, abs=1e-6)
+        assert len(finding["curves"]["repeat 2"]) == 5
+    (pair,) = document["paired"]
+    assert pair["loss_difference"]["repeat 1"] == {"value": 0, "low": 0, "high": 0}
+    folder = tmp_path / "home/evidence/tiny"
+    assert json.loads((folder / "evidence.json").read_text()) == document
+    assert (folder / "evidence.png").stat().st_size > 10_000
+    assert data_set(tmp_path).read().num_rows == 2 * 2 * 2 * 5
+    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlflow.db")
+    (experiment,) = client.search_experiments(filter_string="name = 'proxytune evidence'")
+    (recorded,) = client.search_runs([experiment.experiment_id])
+    drift = document["parameterizations"]["gqa-mup"]["drift_octaves"]["value"]
+    assert recorded.data.metrics["gqa-mup/drift_octaves"] == pytest.approx(drift)
+
+
+def test_what_is_trained_is_not_trained_again(tmp_path: Path, text_file: Path) -> None:
+    whole = json.loads(run(tmp_path, text_file, "--json").stdout)
+    lost = data_set(tmp_path).partition / "part-00003.parquet"
+    kept = {part: part.stat().st_mtime_ns for part in lost.parent.glob("*") if part != lost}
+    lost.unlink()
+    again = run(tmp_path, text_file, "--json")
+    assert json.loads(again.stdout) == whole
+    assert again.stderr.count("seed") == 1
+    assert lost.exists()
+    assert kept == {part: part.stat().st_mtime_ns for part in kept}
+
+
+def test_another_definition_of_the_name_is_refused_or_starts_anew(
+    tmp_path: Path, text_file: Path
+) -> None:
+    run(tmp_path, text_file)
+    refused = run(tmp_path, text_file, seeds=1)
+    assert refused.exit_code == 2
+    assert "with another definition; choose another name, or start anew with --fresh" in (
+        refused.stderr
+    )
+    assert data_set(tmp_path).read().num_rows == 40
+    assert run(tmp_path, text_file, "--fresh", seeds=1).exit_code == 0
+    assert data_set(tmp_path).read().num_rows == 20
+
+
+def test_the_table_tells_drift_regret_and_the_pair(tmp_path: Path, text_file: Path) -> None:
+    told = run(tmp_path, text_file).stdout
+    for words in ("log2 optimum", "octaves in all", "repeat 2", "gqa-mup less"):
+        assert words in told, told
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"axis": "with"}, "axis = 'with'"),
+        ({"data": {"text": "/nowhere.txt"}}, "/nowhere.txt"),
+        ({"values": [1, 5]}, "must divide proxy.n_heads"),
+    ],
+)
+def test_bad_input_is_refused(
+    tmp_path: Path, text_file: Path, changes: dict[str, object], says: str
+) -> None:
+    refused = run(tmp_path, text_file, **changes)
+    assert refused.exit_code == 2
+    assert says in refused.stderr
+    assert not (tmp_path / "home/evidence").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--axis width --parameterization gqa-nup", "parameterizations"),
+        ("--axis width --values 1,x", "values"),
+        ("--axis repeat --values 1,3", "must divide proxy.n_heads"),
+        ("--axis depth --steps 0", "steps"),
+    ],
+)
+def test_a_bad_coordinate_check_is_refused(tmp_path: Path, options: str, says: str) -> None:
+    home = ["--home", str(tmp_path / "home")]
+    refused = CliRunner().invoke(main, ["coord-check", *options.split(), *home])
+    assert refused.exit_code == 2
+    assert says in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "home").exists()
