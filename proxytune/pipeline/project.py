@@ -1,5 +1,6 @@
 """Studies and transfers: the main job, from a study's file to a verdict on its target."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Project(Stores):
             for sink in self._sinks():
                 sink.delete(name)
             delete_study(self.optuna, name)
+            shutil.rmtree(self.paths.packs(name), ignore_errors=True)
 
     def transfer(
         self, target: Path, name: str | None, check: bool, on_evaluation: OnEvaluation

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from proxytune.errors import InputError
-from proxytune.spec.load import load_shape, load_study, load_target
+from proxytune.spec.load import load_evidence, load_shape, load_study, load_target
 from proxytune.spec.shape import Shape
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -135,6 +135,12 @@ def test_every_study_loads(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("targets/*.yaml")), ids=lambda f: f.stem)
 def test_every_target_loads(file: Path) -> None:
     assert load_target(file).name == file.stem
+
+
+@pytest.mark.parametrize("file", sorted(STUDIES.rglob("evidence/**/*.yaml")), ids=str)
+def test_every_evidence_loads(file: Path) -> None:
+    spec = load_evidence(file)
+    assert len(spec.shapes()) == len(spec.values)
 
 
 def test_the_base_is_the_proxy_without_repetition() -> None:
