@@ -50,7 +50,7 @@ class AxisSpec(ExperimentSpec):
         default_factory=lambda seen: _default_values(seen["axis"], seen["proxy"]), min_length=2
     )
     """width, depth: multiples of the proxy's; repeat: repeat factors. Ascending. Default: powers
-    of two up to 8, those that n_heads allows."""
+    of two, up to 4, 8, or what n_heads allows."""
     width_grows: WidthGrows = "head_dim"
     """How a wider shape gets its heads: larger ones, or more of them."""
     parameterizations: tuple[Parameterization, ...] = Field(
@@ -87,4 +87,7 @@ class AxisSpec(ExperimentSpec):
 
 
 def _default_values(axis: AxisName, proxy: Shape) -> tuple[int, ...]:
-    return tuple(v for v in (1, 2, 4, 8) if axis != "repeat" or proxy.n_heads % v == 0)
+    if axis == "repeat":
+        return tuple(r for r in (1, 2, 4, 8, 16) if proxy.n_heads % r == 0)
+    # Cost grows with the square of the width, and with the depth itself.
+    return (1, 2, 4) if axis == "width" else (1, 2, 4, 8)

@@ -17,6 +17,6 @@ class CoordinateSpec(AxisSpec):
 DEFAULT: dict[str, Any] = {
     "name": "default",
     "proxy": {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2},
-    "hyperparameters": {"learning_rate": 0.007},
+    "hyperparameters": {"learning_rate": 0.008},
 }
 """What is checked unless a study says otherwise."""
