@@ -1,11 +1,11 @@
 """A coordinate check as a document, as rows, and as a picture."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -71,8 +71,7 @@ def _draw_sizes(axes: Axes, measured: Sequence[Measurement]) -> None:
         of_role = [m for m in measured if m.role == role]
         at = sorted({m.coordinate for m in of_role})
         means = [
-            float(np.exp(np.mean([np.log(m.size) for m in of_role if m.coordinate == x])))
-            for x in at
+            statistics.geometric_mean(m.size for m in of_role if m.coordinate == x) for x in at
         ]
         (line,) = axes.plot(at, means, linewidth=1.5, label=role)
         axes.plot(

@@ -30,7 +30,7 @@ def run_coordinate_check(stores: Stores, spec: CoordinateSpec) -> dict[str, Any]
         spec.name,
         params={"axis": spec.axis, "steps": spec.steps, "seeds": spec.seeds},
         metrics={
-            f"{label}/{role}/{quantity}".replace("=", " "): slope.slope
+            f"{label}/{role}/{quantity}": slope.slope
             for label, roles in found.items()
             for role, quantities in roles.items()
             for quantity, slope in quantities.items()

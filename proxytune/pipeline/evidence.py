@@ -17,7 +17,7 @@ from proxytune.records.schema import EVIDENCE
 from proxytune.search.lock import only_driver
 from proxytune.spec.axis import coordinate
 from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.load import load_evidence, validate
+from proxytune.spec.load import load_evidence
 
 OnPack = Callable[[Sequence[Point], int, int], None]
 """Called with the points of a pack, the packs done, and all packs."""
@@ -86,7 +86,7 @@ def _require_same_definition(spec: EvidenceSpec, file: Path, path: Path) -> None
     if not file.exists():
         return
     try:
-        before = validate(EvidenceSpec, EvidenceSpec.model_validate_json(file.read_bytes()), file)
+        before = EvidenceSpec.model_validate_json(file.read_bytes())
     except ValueError:
         before = None
     if before != spec:
@@ -110,12 +110,7 @@ def _record(
         "evidence",
         spec.name,
         params={"axis": spec.axis, "hyperparameter": spec.hyperparameter, "seeds": spec.seeds},
-        metrics={_metric(name): value for name, value in metrics.items() if np.isfinite(value)},
+        metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tags={"axis": spec.axis},
         files=files,
     )
-
-
-def _metric(name: str) -> str:
-    """MLflow takes no '=' in the name of a metric."""
-    return name.replace("=", " ")

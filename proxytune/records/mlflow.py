@@ -129,7 +129,8 @@ class MlflowSink:
             title = f"proxytune {kind}"
             self._experiment = self._find_experiment(title) or self._make_experiment(title)
             run = self._make_run(name, kind, tags)
-            points = [(key, value, 0) for key, value in metrics.items()]
+            # MLflow takes no '=' in the name of a metric; labels of parameterizations have it.
+            points = [(key.replace("=", " "), value, 0) for key, value in metrics.items()]
             self._finish_run(run, params, points, files)
 
     def _find_experiment(self, name: str) -> str | None:
