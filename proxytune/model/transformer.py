@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from proxytune.model.norm import rms_norm
 from proxytune.spec.shape import Shape
 
 NORM_EPS = 1e-6
@@ -29,6 +30,18 @@ class PackedLinear(nn.Module):
         return torch.bmm(x_KxMxI, self.weight_KxOxI.transpose(1, 2))
 
 
+class PackedHeads(PackedLinear):
+    """K matrices whose outputs are heads, each with its halves interleaved, as `Rotary` takes it."""
+
+    def __init__(self, members: int, fan_in: int, heads: int, head_dim: int) -> None:
+        super().__init__(members, fan_in, heads * head_dim)
+        self._head_dim = head_dim
+
+    def forward(self, x_KxMxI: Tensor) -> Tensor:
+        weight_KxOxI = _interleave(self.weight_KxOxI, self._head_dim)
+        return torch.bmm(x_KxMxI, weight_KxOxI.transpose(1, 2))
+
+
 class PackedRMSNorm(nn.Module):
     """RMSNorm over the last axis, with a gain for each member."""
 
@@ -37,9 +50,20 @@ class PackedRMSNorm(nn.Module):
         self.gain_KxD = nn.Parameter(torch.ones(members, width))
 
     def forward(self, x_KxxD: Tensor) -> Tensor:
-        members, width = self.gain_KxD.shape
-        gain = self.gain_KxD.view(members, *([1] * (x_KxxD.dim() - 2)), width)
-        return F.rms_norm(x_KxxD, (width,), eps=NORM_EPS) * gain
+        return rms_norm(x_KxxD, self.gain_KxD, NORM_EPS)
+
+
+class PackedHeadNorm(PackedRMSNorm):
+    """RMSNorm of every head of `PackedHeads`."""
+
+    def forward(self, x_KxMxNxH: Tensor) -> Tensor:
+        return rms_norm(x_KxMxNxH, _interleave(self.gain_KxD, x_KxMxNxH.shape[-1]), NORM_EPS)
+
+
+def _interleave(rows_KxOx: Tensor, head_dim: int) -> Tensor:
+    """Rows of each head in the order 0, E, 1, E + 1, …: the two that RoPE turns, side by side."""
+    halves = rows_KxOx.unflatten(1, (-1, 2, head_dim // 2))
+    return halves.transpose(2, 3).flatten(1, 3)
 
 
 class PackedEmbedding(nn.Module):
@@ -59,7 +83,10 @@ class PackedEmbedding(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary position embedding, arXiv 2104.09864, in the half-split form of Llama."""
+    """Rotary position embedding, arXiv 2104.09864: a complex product for each pair of numbers.
+
+    Weights are in the half-split order of Llama; `PackedHeads` brings the pairs together.
+    """
 
     cos_TxE: Tensor
     sin_TxE: Tensor
@@ -71,10 +98,16 @@ class Rotary(nn.Module):
         self.register_buffer("cos_TxE", angle_TxE.cos(), persistent=False)
         self.register_buffer("sin_TxE", angle_TxE.sin(), persistent=False)
 
-    def forward(self, x_xTxH: Tensor) -> Tensor:
-        first, second = x_xTxH.chunk(2, dim=-1)
-        cos, sin = self.cos_TxE[: x_xTxH.shape[-2]], self.sin_TxE[: x_xTxH.shape[-2]]
-        return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    def forward(self, x_KxBxTxNxH: Tensor, scale_Kx1x1: Tensor | None = None) -> Tensor:
+        """The heads turned, and multiplied by `scale`."""
+        positions, heads = x_KxBxTxNxH.shape[2:4]
+        turn_TxE = torch.complex(self.cos_TxE[:positions], self.sin_TxE[:positions])
+        # Repeated for the heads, so that the product runs along one long axis.
+        turn_xTxNE = turn_TxE.repeat(1, heads)
+        if scale_Kx1x1 is not None:
+            turn_xTxNE = (turn_xTxNE * scale_Kx1x1)[:, None]
+        pairs_KxBxTxNE = torch.view_as_complex(x_KxBxTxNxH.unflatten(-1, (-1, 2)).flatten(3, 4))
+        return torch.view_as_real(pairs_KxBxTxNE * turn_xTxNE).view(x_KxBxTxNxH.shape)
 
 
 class PackedAttention(nn.Module):
@@ -83,47 +116,43 @@ class PackedAttention(nn.Module):
     def __init__(self, members: int, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        width = shape.d_model
-        self.query = PackedLinear(members, width, shape.q_dim)
-        self.key = PackedLinear(members, width, shape.kv_dim)
+        width, head_dim = shape.d_model, shape.head_dim
+        self.query = PackedHeads(members, width, shape.n_heads, head_dim)
+        self.key = PackedHeads(members, width, shape.n_kv_heads, head_dim)
         self.value = PackedLinear(members, width, shape.kv_dim)
         self.out = PackedLinear(members, shape.q_dim, width)
-        self.rotary = Rotary(shape.head_dim, shape.seq_len)
+        self.rotary = Rotary(head_dim, shape.seq_len)
         self.query_norm = self._qk_norm(members, shape)
         self.key_norm = self._qk_norm(members, shape)
 
     def forward(self, x_KxMxD: Tensor, sequences: int, scale_Kx1x1: Tensor) -> Tensor:
-        members, positions, _ = x_KxMxD.shape
         q_KxMxNxH = self.query_norm(self._heads(self.query(x_KxMxD)))
         k_KxMxGxH = self.key_norm(self._heads(self.key(x_KxMxD)))
         v_KxMxGxH = self._heads(self.value(x_KxMxD))
         # Each member has a scale of its own, so it goes into q and the kernel gets 1.
-        q_KxMxNxH = q_KxMxNxH * scale_Kx1x1[..., None]
+        q_KxBxTxNxH = self.rotary(q_KxMxNxH.unflatten(1, (sequences, -1)), scale_Kx1x1)
+        k_KxBxTxGxH = self.rotary(k_KxMxGxH.unflatten(1, (sequences, -1)))
         y_xNxTxH = F.scaled_dot_product_attention(
-            self.rotary(_fold(q_KxMxNxH, sequences)),
-            self.rotary(_fold(k_KxMxGxH, sequences)),
-            _fold(v_KxMxGxH, sequences),
+            _fold(q_KxBxTxNxH),
+            _fold(k_KxBxTxGxH),
+            _fold(v_KxMxGxH.unflatten(1, (sequences, -1))),
             is_causal=True,
             scale=1.0,
             enable_gqa=self.shape.repeat > 1,
         )
-        return self.out(y_xNxTxH.transpose(1, 2).reshape(members, positions, self.shape.q_dim))
+        return self.out(y_xNxTxH.transpose(1, 2).reshape(*x_KxMxD.shape[:2], self.shape.q_dim))
 
     @staticmethod
     def _qk_norm(members: int, shape: Shape) -> nn.Module:
-        return PackedRMSNorm(members, shape.head_dim) if shape.qk_norm else nn.Identity()
+        return PackedHeadNorm(members, shape.head_dim) if shape.qk_norm else nn.Identity()
 
     def _heads(self, x_KxMx: Tensor) -> Tensor:
-        members, positions, width = x_KxMx.shape
-        head_dim = self.shape.head_dim
-        return x_KxMx.view(members, positions, width // head_dim, head_dim)
+        return x_KxMx.unflatten(2, (-1, self.shape.head_dim))
 
 
-def _fold(x_KxMxNxH: Tensor, sequences: int) -> Tensor:
-    """(K, B·T, N, H) -> (K·B, N, T, H): to attention, members are more sequences."""
-    members, positions, heads, head_dim = x_KxMxNxH.shape
-    folded = x_KxMxNxH.view(members * sequences, positions // sequences, heads, head_dim)
-    return folded.transpose(1, 2)
+def _fold(x_KxBxTxNxH: Tensor) -> Tensor:
+    """(K·B, N, T, H): to attention, members are more sequences."""
+    return x_KxBxTxNxH.flatten(0, 1).transpose(1, 2)
 
 
 class PackedMLP(nn.Module):
@@ -157,8 +186,8 @@ class PackedBlock(nn.Module):
         self, x_KxMxD: Tensor, sequences: int, attention_Kx1x1: Tensor, residual_Kx1x1: Tensor
     ) -> Tensor:
         branch = self.attention(self.attention_norm(x_KxMxD), sequences, attention_Kx1x1)
-        x_KxMxD = x_KxMxD + residual_Kx1x1 * branch
-        return x_KxMxD + residual_Kx1x1 * self.mlp(self.mlp_norm(x_KxMxD))
+        x_KxMxD = torch.addcmul(x_KxMxD, branch, residual_Kx1x1)
+        return torch.addcmul(x_KxMxD, self.mlp(self.mlp_norm(x_KxMxD)), residual_Kx1x1)
 
 
 class ForwardMultipliers(nn.Module):
