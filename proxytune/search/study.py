@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError
 from proxytune.records.record import TrialRecord
-from proxytune.search.source import Observer, SearchSource
+from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
 from proxytune.spec.study import StudySpec
 
@@ -69,6 +69,15 @@ class Study:
         """When it was completed, UTC."""
         when = self._optuna.user_attrs.get(COMPLETED)
         return None if when is None else datetime.fromisoformat(when)
+
+    @property
+    def pack_size(self) -> int | None:
+        """Trials in its next packs; None as long as nobody has chosen."""
+        return pack_size_of(self._optuna, self.spec)
+
+    def choose_pack_size(self, size: int) -> None:
+        """Settles it for good, but for packs that turn out not to fit into memory."""
+        self._optuna.set_user_attr(PACK_SIZE, size)
 
     def complete(self, selection: dict[str, Any]) -> None:
         """Keeps the outcome."""
