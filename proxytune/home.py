@@ -51,6 +51,11 @@ class Home:
         return self.folder / "data-cache"
 
     @property
+    def calibrations(self) -> Path:
+        """Speeds of packs, one file a device, shape and batch."""
+        return self.folder / "calibration"
+
+    @property
     def locks(self) -> Path:
         """One file a study, held by the process that runs it."""
         return self.folder / "locks"

@@ -25,8 +25,9 @@ ROOMS = {
     "coordinates": "errors spec scaling data model training records search.executor",
     "evidence": "errors spec scaling data model training records search.executor",
     "doctor": "errors home",
-    "pipeline": "errors home spec scaling data records model training search transfer coordinates "
-    "evidence",
+    "plan": "errors spec",
+    "pipeline": "__version__ errors home spec scaling data records model training search transfer "
+    "coordinates evidence plan",
     "cli": "__version__ errors spec scaling doctor pipeline",
 }
 """Room -> what it may import, all of it further up; a part of a room may be named."""
@@ -36,7 +37,7 @@ HOMES = {
     "ray": "search",
     "mlflow": "records",
     "pyarrow": "records",
-    "torch": "model training coordinates doctor",
+    "torch": "model training coordinates doctor pipeline.calibration",
     "matplotlib": "transfer coordinates evidence",
     "click": "cli",
     "rich": "cli",

@@ -25,6 +25,8 @@ class Progress:
 
     evaluations: Sequence[Evaluation] = ()
     finished: Sequence[TrialRecord] = ()
+    pack_size: int | None = None
+    """Trials in its packs, where that was just chosen."""
     too_large: int | None = None
     """Members of a pack that did not fit into memory, and goes on in halves."""
 

@@ -83,6 +83,11 @@ class SearchSpec(Spec):
     pruner: Literal["none", "median", "successive-halving"] = "none"
     """The Optuna pruner that stops weak trials at an evaluation."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from trials before it."""
+        return self.sampler not in ("random", "qmc")
+
     @field_validator("pack_size", mode="wrap")
     @classmethod
     def _number_or_auto(cls, given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
