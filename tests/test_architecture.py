@@ -13,7 +13,7 @@ STUDIES = PACKAGE.parent / "studies"
 
 ROOMS = {
     "errors": "",
-    "home": "",
+    "home": "errors",
     "spec": "errors",
     "scaling": "errors spec",
     "data": "errors spec",
@@ -37,7 +37,7 @@ HOMES = {
     "ray": "search",
     "mlflow": "records",
     "pyarrow": "records",
-    "torch": "model training coordinates doctor pipeline.calibration",
+    "torch": "model training coordinates doctor",
     "matplotlib": "transfer coordinates evidence",
     "click": "cli",
     "rich": "cli",

@@ -4,11 +4,10 @@ These functions run where packs train: only there the device is known.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import re
 from pathlib import Path
-
-import torch
 
 from proxytune import __version__
 from proxytune.pipeline.files import write_json
@@ -26,10 +25,9 @@ def kept(
 
     Memory is that of now.
     """
+    file = _file(folder, shape, training, execution)
     try:
-        found = Calibration.model_validate_json(
-            _file(folder, shape, training, execution).read_bytes()
-        )
+        found = Calibration.model_validate_json(file.read_bytes())
     except (OSError, ValueError):
         return None
     return found.model_copy(update={"memory": pack_memory(execution)})
@@ -62,6 +60,11 @@ def remember_too_large(
 
 def _file(folder: Path, shape: Shape, training: TrainingSpec, execution: ExecutionSpec) -> Path:
     device = device_name(execution.cpus_per_pack)
-    key = [shape.model_dump(), training.batch_size, __version__, torch.__version__]
+    key = [
+        shape.model_dump(),
+        training.batch_size,
+        __version__,
+        importlib.metadata.version("torch"),
+    ]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     return folder / f"{re.sub('[^a-z0-9]+', '-', device.lower())}-{digest}.json"

@@ -8,6 +8,7 @@ from typing import Any
 from proxytune.errors import InputError, RunError
 from proxytune.pipeline.calibration import calibration_of, remember_too_large
 from proxytune.pipeline.stores import Stores, cores
+from proxytune.plan.cost import cost_document
 from proxytune.plan.pack_size import pack_size
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
 from proxytune.records.record import RecordSink, TrialRecord, TrialState
@@ -93,6 +94,7 @@ class Project(Stores):
             "name": goal.name,
             "selection": selection_document(selection),
             **projection_document(best, spec.base, goal.shape, spec.parameterization),
+            "cost": cost_document(sum(study.flops.values()), goal),
             "check": None,
         }
         folder = self.paths.transfer(study.name, goal.name)

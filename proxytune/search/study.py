@@ -90,6 +90,19 @@ class Study:
         return [record_of(trial, self.spec) for trial in trials if PACK in trial.user_attrs]
 
     @property
+    def flops(self) -> dict[str, float]:
+        """Floating-point operations of training: of trials, as far as they got; of fresh seeds.
+
+        As `Shape.training_flops_per_token` counts them. Evaluations are not counted, nor what was
+        lost with a worker: a planned run, with which this is compared, has those besides, too.
+        """
+        fresh = (self.selection or {}).get("tokens", 0)
+        return {
+            "trials": sum(trial.flops for trial in self.trials()),
+            "confirmation": float(fresh * self.spec.proxy.training_flops_per_token()),
+        }
+
+    @property
     def state(self) -> str:
         """created, unfinished (trials are missing or not confirmed) or complete."""
         if self.completed is not None:

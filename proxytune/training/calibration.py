@@ -25,7 +25,7 @@ from proxytune.training.pack import PackTrainer
 MOST_MEMBERS = 1024
 WORTH = 0.97
 """A size that takes more than this share of the best time a member is no gain; two end it."""
-SECONDS = {"cpu": 3.0, "cuda": 40.0}
+SECONDS = {"cpu": 4.0, "cuda": 40.0}
 """Time after which no larger pack is begun."""
 CHUNK_SECONDS, MOST_STEPS, REPEATS = 0.1, 16, 3
 """Steps are timed in chunks of about this long, and the fastest of the repeats counts."""
@@ -50,6 +50,16 @@ def pack_memory(execution: ExecutionSpec) -> int:
         return int(total * share * SAFE["cuda"])
     share = min(1.0, execution.cpus_per_pack / (os.cpu_count() or 1))
     return int(_free_memory() * share * SAFE["cpu"])
+
+
+def packs_here(execution: ExecutionSpec) -> int:
+    """How many packs train at the same time, if this machine is all there is."""
+    if execution.executor == "local":
+        return 1
+    cards = torch.cuda.device_count()
+    by_gpu = int(cards / (execution.gpus_per_pack or 1.0)) if cards else None
+    by_cpu = (os.cpu_count() or 1) // execution.cpus_per_pack
+    return max(1, min(by_cpu, by_gpu or by_cpu))
 
 
 def calibrate(shape: Shape, training: TrainingSpec, execution: ExecutionSpec) -> Calibration:
