@@ -9,7 +9,7 @@ import pytest
 
 from proxytune.errors import InputError
 from proxytune.plan.estimate import Estimate, estimate, member_memory
-from proxytune.plan.proxies import proxies
+from proxytune.plan.proxies import SMALLEST_HEAD, proxies
 from proxytune.plan.suggest import Option, Rule, obstacles, reason, suggest
 from proxytune.spec.calibration import Calibration, Speed
 from proxytune.spec.load import load_target
@@ -64,6 +64,8 @@ def test_proxies_are_smaller_and_otherwise_like_the_target(name: str) -> None:
         )
         assert shape.q_dim * target.d_model == target.q_dim * shape.d_model
         assert shape.repeat == math.gcd(shape.n_heads, target.repeat)
+        # Heads get smaller before the repeat factor does.
+        assert shape.repeat == target.repeat or shape.head_dim == SMALLEST_HEAD
         assert shape.vocab_size == 256
 
 
