@@ -1,4 +1,4 @@
-"""The two ways in which proxytune refuses to go on, and the exit codes that go with them."""
+"""The ways in which proxytune refuses to go on, and the exit codes that go with them."""
 
 
 class InputError(ValueError):
@@ -15,3 +15,7 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """Something failed while running: exit code 1."""
+
+
+class PackTooLarge(RunError):
+    """A pack does not fit into the memory of where it trains; half of it may."""

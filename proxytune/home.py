@@ -3,6 +3,9 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from proxytune.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +14,14 @@ class Home:
 
     folder: Path
     """An absolute path."""
+
+    @classmethod
+    def writable(cls, folder: Path) -> Self:
+        """The home at a folder. Raises InputError where nothing can be kept."""
+        home = cls(folder.absolute())
+        if home.obstacle:
+            raise InputError.of_field("--home", str(folder), home.obstacle)
+        return home
 
     @property
     def nearest(self) -> Path:
@@ -49,6 +60,11 @@ class Home:
     def tokens(self) -> Path:
         """Token caches."""
         return self.folder / "data-cache"
+
+    @property
+    def calibrations(self) -> Path:
+        """Speeds of packs, one file a device, shape and batch."""
+        return self.folder / "calibration"
 
     @property
     def locks(self) -> Path:

@@ -13,7 +13,7 @@ STUDIES = PACKAGE.parent / "studies"
 
 ROOMS = {
     "errors": "",
-    "home": "",
+    "home": "errors",
     "spec": "errors",
     "scaling": "errors spec",
     "data": "errors spec",
@@ -25,8 +25,9 @@ ROOMS = {
     "coordinates": "errors spec scaling data model training records search.executor",
     "evidence": "errors spec scaling data model training records search.executor",
     "doctor": "errors home",
-    "pipeline": "errors home spec scaling data records model training search transfer coordinates "
-    "evidence",
+    "plan": "errors spec",
+    "pipeline": "__version__ errors home spec scaling data records model training search transfer "
+    "coordinates evidence plan",
     "cli": "__version__ errors spec scaling doctor pipeline",
 }
 """Room -> what it may import, all of it further up; a part of a room may be named."""

@@ -20,6 +20,17 @@ address = click.option(
 )
 
 
+home = click.option(
+    "--home",
+    envvar="PROXYTUNE_HOME",
+    show_envvar=True,
+    default=".proxytune",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of everything that is kept.",
+)
+
+
 def stores(command: Command) -> Command:
     """--home, --storage and --tracking-uri: where studies and trials are kept."""
     for option in (
@@ -35,15 +46,7 @@ def stores(command: Command) -> Command:
             show_envvar=True,
             help="Optuna storage URL; default: a journal in --home.",
         ),
-        click.option(
-            "--home",
-            envvar="PROXYTUNE_HOME",
-            show_envvar=True,
-            default=".proxytune",
-            show_default=True,
-            type=click.Path(file_okay=False, path_type=Path),
-            help="Folder of everything that is kept.",
-        ),
+        home,
     ):
         command = option(command)
     return command

@@ -63,6 +63,12 @@ class StudyProgress:
     def __call__(self, progress: "Progress") -> None:
         """Takes in what just happened."""
         self._evaluations += len(progress.evaluations)
+        if progress.pack_size is not None:
+            self._console.print(f"packs of {progress.pack_size}, by measurement")
+        if progress.too_large is not None:
+            self._console.print(
+                f"a pack of {progress.too_large} does not fit into memory: it goes on in halves"
+            )
         for trial in progress.finished:
             self._finished.append(trial)
             # A trial that ended early needs no more evaluations.

@@ -107,6 +107,8 @@ def _show(study: "Study", as_json: bool) -> None:
         "study": study.name,
         "state": study.state,
         "spec": study.spec.model_dump(mode="json"),
+        "pack_size": study.pack_size,
+        "flops": study.flops,
         "selection": study.selection,
         "trials": [
             trial.model_dump(mode="json", exclude={"study", "hyperparameters", "curve"})

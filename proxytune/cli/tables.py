@@ -50,6 +50,10 @@ def print_trials(document: dict[str, Any]) -> None:
     trials = document["trials"]
     if not trials:
         return
+    flops = document["flops"]
+    console.print(
+        f"{flops['trials']:.3g} FLOPs of trials, {flops['confirmation']:.3g} of confirmation"
+    )
     names = list(trials[0]["params"])
     table = table_of("trial", "state", "validation loss", *names, "seconds", left=("state",))
     for trial in sorted(trials, key=lambda t: (t["value"] is None, t["value"], t["number"])):
@@ -90,6 +94,52 @@ def print_check(check: dict[str, Any]) -> None:
         mark = "[green]pass[/]" if criterion["passed"] else "[red]FAIL[/]"
         console.print(f"{mark}  {criterion['name']}: {criterion['reason']}")
     console.print(f"verdict: [bold]{check['verdict']}[/]")
+
+
+def print_cost(cost: dict[str, Any]) -> None:
+    """What tuning cost, and what share of the run that is."""
+    told = f"tuning cost {cost['study_flops']:.3g} FLOPs"
+    if cost["share"] is not None:
+        told += f", {percent(cost['share'])} of the run's {cost['target_flops']:.3g}"
+    Console(highlight=False).print(told)
+
+
+def percent(share: float) -> str:
+    """A share in two digits, however small."""
+    return f"{100 * share:.2g}%"
+
+
+def print_plan(document: dict[str, Any]) -> None:
+    """Proxies with their costs, and which to take."""
+    console = Console(highlight=False)
+    target, machine, runs = document["target"], document["machine"], document["runs"]
+    planned = "" if target["flops"] is None else f", a run of {target['flops']:.3g} FLOPs"
+    console.print(f"target {target['name']}: {target['parameters']:.3g} parameters{planned}")
+    console.print(
+        f"a study: {runs['trials']} trials and {runs['confirmation']} runs of confirmation, "
+        f"{runs['tokens']:.3g} tokens each"
+    )
+    console.print(
+        f"here: {machine['packs_at_once']} packs at once on {machine['device']}; "
+        f"measured at d_model {machine['measured']}, the others by their FLOPs\n"
+    )
+    headings = ("width", "depth", "params", "trial FLOPs", "study FLOPs", "of the run")
+    table = table_of(*headings, "MB a trial", "pack", "hours")
+    for index, proxy in enumerate(document["proxies"]):
+        share = proxy["share"]
+        table.add_row(
+            str(proxy["shape"]["d_model"]),
+            str(proxy["shape"]["n_layers"]),
+            *(f"{proxy[name]:.2g}" for name in ("parameters", "trial_flops", "study_flops")),
+            "–" if share is None else percent(share),
+            f"{proxy['member_memory'] / 1e6:.0f}",
+            str(proxy["pack_size"]),
+            f"{proxy['hours']:.2f}" if proxy["hours"] < 10 else f"{proxy['hours']:.0f}",
+            style="bold" if index == document["suggestion"]["proxy"] else None,
+        )
+    console.print(table)
+    console.print(f"rule: {document['rule']}")
+    console.print(f"suggested: {document['suggestion']['reason']}\n")
 
 
 def table_of(*headings: str, left: tuple[str, ...] = (), title: str | None = None) -> Table:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proxytune.cli.options import YAML_FILE, as_json, print_json, stores
-from proxytune.cli.tables import print_check, print_settings
+from proxytune.cli.tables import print_check, print_cost, print_settings
 
 if TYPE_CHECKING:
     from proxytune.spec.pack import Evaluation
@@ -35,6 +35,7 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
             document,
             title=f"{document['name']}: settings from {document['study']}, trial {chosen}",
         )
+        print_cost(document["cost"])
         if document["check"] is not None:
             print_check(document["check"])
         click.echo(f"wrote {project.transfer_folder(document)}")

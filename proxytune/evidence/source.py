@@ -53,10 +53,10 @@ class EvidenceSource:
     ) -> None:
         """`keep` is called with all points of a pack once it is done."""
         self._spec, self._tokens, self._keep = spec, tokens, keep
-        packs = {key: self._pack(key) for key in pack_keys(spec) if key not in done}
-        self._keys = {pack.name: key for key, pack in packs.items()}
-        self._waiting = list(packs.values())
-        self._last: dict[str, dict[int, Evaluation]] = {}
+        self._packs = {key: self._pack(key) for key in pack_keys(spec) if key not in done}
+        self._waiting = list(self._packs.values())
+        self._last: dict[PackKey, dict[int, Evaluation]] = {}
+        self._trained: dict[PackKey, set[int]] = {}
         self._lost: list[str] = []
 
     def next_pack(self) -> PackSpec | None:
@@ -65,12 +65,16 @@ class EvidenceSource:
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
         """Keeps every member's last evaluation; nobody is dropped."""
-        self._last.setdefault(pack.name, {}).update({e.number: e for e in evaluations})
+        self._last.setdefault(self._key(pack), {}).update({e.number: e for e in evaluations})
         return frozenset()
 
     def finish(self, pack: PackSpec) -> None:
-        """Hands on the pack's points."""
-        key, last = self._keys[pack.name], self._last.pop(pack.name)
+        """Hands on the pack's points; those of halves, when both are done."""
+        key = self._key(pack)
+        members, last = self._packs[key].members, self._last[key]
+        self._trained.setdefault(key, set()).update(m.number for m in pack.members)
+        if len(self._trained[key]) < len(members):
+            return
         self._keep(
             [
                 Point(
@@ -81,13 +85,17 @@ class EvidenceSource:
                     loss=None if last[n].diverged else last[n].validation_loss,
                     seconds=last[n].seconds,
                 )
-                for n, member in enumerate(pack.members)
+                for n, member in enumerate(members)
             ]
         )
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         """A lost pack leaves a gap, which `require_whole` tells of."""
-        self._lost.append(f"{self._keys[pack.name]}: {reason}")
+        self._lost.append(f"{self._key(pack)}: {reason}")
+
+    def too_large(self, pack: PackSpec) -> None:
+        """Goes on in halves."""
+        self._waiting[:0] = pack.halves()
 
     @property
     def exhausted(self) -> bool:
@@ -98,6 +106,11 @@ class EvidenceSource:
         """Raises RunError that lists packs that were lost."""
         if self._lost:
             raise RunError("packs were lost, so run it again: " + "; ".join(self._lost))
+
+    def _key(self, pack: PackSpec) -> PackKey:
+        """Of a whole pack, or of part of one."""
+        at = coordinate(self._spec.axis, pack.shape)
+        return PackKey(pack.parameterization.label, at, pack.data_seed)
 
     def _pack(self, key: PackKey) -> PackSpec:
         spec = self._spec

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from proxytune.errors import InputError, RunError
+from proxytune.pipeline.calibration import calibration_of, remember_too_large
 from proxytune.pipeline.stores import Stores, cores
+from proxytune.plan.cost import cost_document
+from proxytune.plan.pack_size import pack_size
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
 from proxytune.records.record import RecordSink, TrialRecord, TrialState
 from proxytune.records.ui import serve
@@ -16,6 +19,7 @@ from proxytune.search.lock import only_driver
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.spec.load import load_study, load_target, require_scalable
+from proxytune.spec.study import StudySpec
 from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
 from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
@@ -90,6 +94,7 @@ class Project(Stores):
             "name": goal.name,
             "selection": selection_document(selection),
             **projection_document(best, spec.base, goal.shape, spec.parameterization),
+            "cost": cost_document(sum(study.flops.values()), goal),
             "check": None,
         }
         folder = self.paths.transfer(study.name, goal.name)
@@ -117,11 +122,22 @@ class Project(Stores):
         try:
             if study.completed is None:
                 with self.executor(study.spec) as executor:
+                    if study.pack_size is None:
+                        study.choose_pack_size(self._pack_size(study.spec, executor))
+                        observe(Progress(pack_size=study.pack_size))
                     self._search(study, executor, sinks, observe)
                     self._confirm(study, executor)
         finally:
             for sink in sinks:
                 sink.close(complete=study.completed is not None)
+
+    def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
+        """As many trials as pay, by what is measured where packs train."""
+        found = executor.call(
+            calibration_of, self.paths.calibrations, spec.proxy, spec.training, spec.execution
+        )
+        search = spec.search
+        return pack_size(found, search.trials, executor.slots, search.learns)
 
     def _search(
         self,
@@ -130,14 +146,22 @@ class Project(Stores):
         sinks: Sequence[RecordSink],
         observe: Observer,
     ) -> None:
+        refused: list[int] = []
+
         def record_and_observe(progress: Progress) -> None:
+            if progress.too_large is not None:
+                refused.append(progress.too_large)
             if progress.finished:
                 for sink in sinks:
                     sink.add(progress.finished)
             observe(progress)
 
         checkpoints = self.paths.packs(study.name)
-        executor.run(study.source(self.tokens(study.spec), checkpoints, record_and_observe))
+        spec = study.spec
+        executor.run(study.source(self.tokens(spec), checkpoints, record_and_observe))
+        if refused:
+            place = (self.paths.calibrations, spec.proxy, spec.training, spec.execution)
+            executor.call(remember_too_large, *place, min(refused))
 
     def _confirm(self, study: Study, executor: Executor) -> None:
         top = _candidates(study.trials())[: study.spec.selection.top]

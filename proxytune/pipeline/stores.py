@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxytune.data.tokens import prepare
-from proxytune.errors import InputError
 from proxytune.home import Home
 from proxytune.records.mlflow import MlflowSink
 from proxytune.search.executor import Executor, LocalExecutor
@@ -35,10 +34,7 @@ class Stores:
     @cached_property
     def paths(self) -> Home:
         """Paths in home. Raises InputError where it cannot be written."""
-        home = Home(self.home.absolute())
-        if home.obstacle:
-            raise InputError.of_field("--home", str(self.home), home.obstacle)
-        return home
+        return Home.writable(self.home)
 
     def tokens(self, spec: ExperimentSpec) -> Path:
         """The token cache of an experiment's corpus, made if need be."""

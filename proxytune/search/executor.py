@@ -1,13 +1,16 @@
 """Packs in, evaluations out: the interfaces between who asks for training and who does it."""
 
 from collections.abc import Callable, Collection, Generator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from proxytune.errors import PackTooLarge
 from proxytune.spec.pack import Evaluation, PackSpec
+
+Result = TypeVar("Result")
 
 
 class PackRunner(Protocol):
-    """One pack in training."""
+    """One pack in training. Raises PackTooLarge where memory does not hold it."""
 
     def advance(self) -> Sequence[Evaluation]:
         """Trains to the next evaluation and returns that of every member still in training.
@@ -42,13 +45,28 @@ class PackSource(Protocol):
     def fail(self, pack: PackSpec, reason: str) -> None:
         """Called when the pack is lost and will not be tried again."""
 
+    def too_large(self, pack: PackSpec) -> None:
+        """Called when a pack of several members does not fit: its halves are to come next."""
+
     @property
     def exhausted(self) -> bool:
         """Whether no pack would come any more if those in flight ended well."""
 
 
+def refuse(source: PackSource, pack: PackSpec, reason: str) -> None:
+    """Tells the source of a pack that does not fit into memory; one member alone has failed."""
+    if len(pack.members) > 1:
+        source.too_large(pack)
+    else:
+        source.fail(pack, reason)
+
+
 class Executor(Protocol):
     """Trains packs. Used as a context manager; `run` may be called several times."""
+
+    @property
+    def slots(self) -> int:
+        """Packs that train at the same time."""
 
     def __enter__(self) -> "Executor":
         """Acquires what training needs."""
@@ -62,9 +80,17 @@ class Executor(Protocol):
         Raises KeyboardInterrupt when the user stops it; packs in flight are then left as they are.
         """
 
+    def call(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Calls a function of a module where a pack would train, and returns what it returns.
+
+        What it raises is raised here. Not to be called during `run`, which may take all there is.
+        """
+
 
 class LocalExecutor:
     """Trains one pack after another in this process."""
+
+    slots = 1
 
     def __init__(self, start: RunnerFactory) -> None:
         self._start = start
@@ -80,6 +106,10 @@ class LocalExecutor:
         while (pack := source.next_pack()) is not None:
             self._train(pack, source)
 
+    def call(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Calls it."""
+        return function(*arguments)
+
     def _train(self, pack: PackSpec, source: PackSource) -> None:
         training, drop = self._training(pack), None
         while True:
@@ -87,6 +117,8 @@ class LocalExecutor:
                 evaluations = training.send(drop)
             except StopIteration:
                 return source.finish(pack)
+            except PackTooLarge as error:
+                return refuse(source, pack, str(error))
             except Exception as error:
                 return source.fail(pack, f"{type(error).__name__}: {error}")
             # Outside the try: a mistake of the source is not the pack's.

@@ -6,22 +6,24 @@ file a pack are the state, so a dead worker, node or driver are all the same cas
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from proxytune.search.executor import PackRunner, PackSource, RunnerFactory
+from proxytune.errors import PackTooLarge
+from proxytune.search.executor import PackRunner, PackSource, Result, RunnerFactory, refuse
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import ExecutionSpec
 
 MAX_FAILURES = 2
 """Lost workers a pack survives."""
-EVALUATIONS, ERROR = "evaluations", "error"
+EVALUATIONS, ERROR, TOO_LARGE = "evaluations", "error", "too_large"
 OBJECT_STORE_BYTES = 80 * 2**20
 """Evaluations are all that travels."""
 
@@ -52,10 +54,27 @@ class RayExecutor:
     def __exit__(self, *exception: object) -> None:
         ray.shutdown()
 
+    @property
+    def slots(self) -> int:
+        """How many packs the cluster holds at once, at least one."""
+        there = ray.cluster_resources()
+        needs = self._resources().items()
+        fits = [there.get(kind.upper(), 0.0) / need for kind, need in needs if need]
+        return max(1, math.floor(min(fits) + 1e-9))
+
+    def call(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Calls it on a worker, with a pack's resources."""
+        needs = self._resources()
+        task = ray.remote(function).options(num_cpus=needs["cpu"], num_gpus=needs["gpu"])
+        try:
+            return ray.get(task.remote(*arguments))
+        except RayTaskError as error:
+            raise error.cause from None
+
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted."""
         resources = self._resources()
-        searcher = _Packs(source, self._start, _slots(resources))
+        searcher = _Packs(source, self._start, self.slots)
         with tempfile.TemporaryDirectory(prefix="proxytune-tune-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(_PackTrainable, resources),
@@ -86,13 +105,6 @@ class RayExecutor:
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         return {"cpu": self._execution.cpus_per_pack, "gpu": gpus}
-
-
-def _slots(resources: Mapping[str, float]) -> int:
-    """How many packs the cluster holds at once, at least one."""
-    there = ray.cluster_resources()
-    fits = [there.get(kind.upper(), 0.0) / need for kind, need in resources.items() if need]
-    return max(1, math.floor(min(fits) + 1e-9))
 
 
 class _Packs(Searcher):
@@ -135,14 +147,17 @@ class _Packs(Searcher):
         assert self.source is not None
         if trial_id not in self.live:
             return
-        reason = f"its worker was lost {MAX_FAILURES + 1} times" if error else None
-        if result is not None and not error:
+        if error:
+            result = {ERROR: f"its worker was lost {MAX_FAILURES + 1} times"}
+        elif result is not None:
             # The last result comes here and nowhere else.
             self.report(trial_id, result)
-            reason = result.get(ERROR)
-        pack = self.live.pop(trial_id)
+        told = result or {}
+        pack, reason = self.live.pop(trial_id), told.get(ERROR)
         if reason is None:
             self.source.finish(pack)
+        elif TOO_LARGE in told:
+            refuse(self.source, pack, reason)
         else:
             self.source.fail(pack, reason)
 
@@ -172,6 +187,7 @@ class _PackTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         # Tune may set a pack up on two actors: nothing is allocated before the first step.
         self._runner: PackRunner | None = None
+        self._dropped: list[int] = []
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -182,7 +198,12 @@ class _PackTrainable(tune.Trainable):
             if self._runner is None:
                 pack = PackSpec.model_validate_json(self.config["pack"])
                 self._runner = self.config["start"](pack)
+            self._runner.drop(self._dropped)
             evaluations = self._runner.advance()
+        except PackTooLarge as error:
+            # The actor goes on to the next pack, which needs the memory.
+            self._runner = None
+            return {ERROR: str(error), TOO_LARGE: True, "done": True}
         except Exception as error:
             # The pack's own mistake: trying again would only make it again.
             return {ERROR: f"{type(error).__name__}: {error}", "done": True}
@@ -190,9 +211,8 @@ class _PackTrainable(tune.Trainable):
         return {EVALUATIONS: told, "done": self._runner.done}
 
     def drop(self, numbers: list[int]) -> None:
-        """Takes members out of training."""
-        if self._runner is not None:
-            self._runner.drop(numbers)
+        """Notes whom the next step is to take out: it tells what goes wrong in it."""
+        self._dropped += numbers
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: packs keep their own."""

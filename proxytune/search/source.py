@@ -1,6 +1,7 @@
 """Packs of a study's trials: what is asked of Optuna, and what it is told."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,14 @@ class Progress:
 
     evaluations: Sequence[Evaluation] = ()
     finished: Sequence[TrialRecord] = ()
+    pack_size: int | None = None
+    """Trials in its packs, where that was just chosen."""
+    too_large: int | None = None
+    """Members of a pack that did not fit into memory, and goes on in halves."""
 
+
+PACK_SIZE = "proxytune.pack_size"
+"""User attribute of a study: trials in its next packs, as chosen and as lowered since."""
 
 Observer = Callable[[Progress], None]
 
@@ -47,14 +55,17 @@ class SearchSource:
         self._curves: dict[int, list[Evaluation]] = {}
         self._pruned: set[int] = set()
         self._reported: set[tuple[int, int]] = set()
-        self._interrupted = self._packs_left_running()
+        size = pack_size_of(study, spec)
+        assert size is not None, "nobody has chosen the size of packs"
+        self._pack_size = size
+        self._waiting = self._packs_left_running()
         self._asked = len(self._study.get_trials(deepcopy=False))
 
     def next_pack(self) -> PackSpec | None:
-        """First what an earlier process left in training, then new trials, a pack at a time."""
-        if self._interrupted:
-            return self._interrupted.pop(0)
-        size = min(self._spec.search.pack_size, self._spec.search.trials - self._asked)
+        """First what was left in training, or split, then new trials, a pack at a time."""
+        if self._waiting:
+            return self._waiting.pop(0)
+        size = min(self._pack_size, self._spec.search.trials - self._asked)
         return self._ask(size) if size > 0 else None
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
@@ -80,10 +91,27 @@ class SearchSource:
         lost = [m.number for m in pack.members if m.number in self._live]
         self._observe(Progress(finished=[self._tell(n, TrialState.FAILED, reason) for n in lost]))
 
+    def too_large(self, pack: PackSpec) -> None:
+        """Halves the pack, and the size of those to come.
+
+        Killed anywhere in here, a study goes on: each trial is in training in the pack it names.
+        """
+        smaller = -(-len(pack.members) // 2)
+        self._pack_size = min(self._pack_size, smaller)
+        self._study.set_user_attr(PACK_SIZE, self._pack_size)
+        living = tuple(member for member in pack.members if member.number in self._live)
+        for half in pack.of(pack.name, living).halves():
+            _hand_on(self._checkpoint(pack.name), self._checkpoint(half.name))
+            for member in half.members:
+                self._live[member.number].set_user_attr(PACK, half.name)
+            self._waiting.append(half)
+        self._checkpoint(pack.name).unlink(missing_ok=True)
+        self._observe(Progress(too_large=len(pack.members)))
+
     @property
     def exhausted(self) -> bool:
         """Whether all trials have been asked for."""
-        return not self._interrupted and self._asked >= self._spec.search.trials
+        return not self._waiting and self._asked >= self._spec.search.trials
 
     def _ask(self, size: int) -> PackSpec:
         name = f"pack-{self._asked:05d}"
@@ -181,3 +209,16 @@ class SearchSource:
         else:
             self._study.tell(trial, state=OptunaState.FAIL)
         return record_of(self._study.get_trials(deepcopy=False)[number], self._spec)
+
+
+def pack_size_of(study: optuna.Study, spec: StudySpec) -> int | None:
+    """Trials in a study's next packs; None where it is `auto` and nobody has chosen so far."""
+    asked = spec.search.pack_size
+    return study.user_attrs.get(PACK_SIZE, None if asked == "auto" else asked)
+
+
+def _hand_on(checkpoint: Path, to: Path) -> None:
+    """Gives a pack the state of the one it came from, if there is any, which stays as it is."""
+    to.unlink(missing_ok=True)
+    if checkpoint.exists():
+        os.link(checkpoint, to)

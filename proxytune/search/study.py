@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError
 from proxytune.records.record import TrialRecord
-from proxytune.search.source import Observer, SearchSource
+from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
 from proxytune.spec.study import StudySpec
 
@@ -70,6 +70,15 @@ class Study:
         when = self._optuna.user_attrs.get(COMPLETED)
         return None if when is None else datetime.fromisoformat(when)
 
+    @property
+    def pack_size(self) -> int | None:
+        """Trials in its next packs; None as long as nobody has chosen."""
+        return pack_size_of(self._optuna, self.spec)
+
+    def choose_pack_size(self, size: int) -> None:
+        """Settles it for good, but for packs that turn out not to fit into memory."""
+        self._optuna.set_user_attr(PACK_SIZE, size)
+
     def complete(self, selection: dict[str, Any]) -> None:
         """Keeps the outcome."""
         self._optuna.set_user_attr(SELECTION, selection)
@@ -79,6 +88,19 @@ class Study:
         """All trials by number, from Optuna alone."""
         trials = self._optuna.get_trials(deepcopy=False)
         return [record_of(trial, self.spec) for trial in trials if PACK in trial.user_attrs]
+
+    @property
+    def flops(self) -> dict[str, float]:
+        """Floating-point operations of training: of trials, as far as they got; of fresh seeds.
+
+        As `Shape.training_flops_per_token` counts them. Evaluations are not counted, nor what was
+        lost with a worker: a planned run, with which this is compared, has those besides, too.
+        """
+        fresh = (self.selection or {}).get("tokens", 0)
+        return {
+            "trials": sum(trial.flops for trial in self.trials()),
+            "confirmation": float(fresh * self.spec.proxy.training_flops_per_token()),
+        }
 
     @property
     def state(self) -> str:

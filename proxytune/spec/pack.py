@@ -1,6 +1,7 @@
 """A pack on its way to a worker, and what comes back: the contract of search and training."""
 
 from pathlib import Path
+from typing import Self
 
 from proxytune.spec.base import Spec
 from proxytune.spec.hyperparameters import BaseHyperparameters
@@ -43,6 +44,20 @@ class PackSpec(Spec):
     """File that the pack's state is kept in, atomically, at every evaluation; None: nowhere."""
     threads: int = 1
     """CPU threads."""
+
+    def of(self, name: str, members: tuple[Member, ...]) -> Self:
+        """Some of the members as a pack of their own, with a checkpoint of its own if any."""
+        checkpoint = self.checkpoint and self.checkpoint.with_stem(name)
+        return self.model_copy(update={"name": name, "members": members, "checkpoint": checkpoint})
+
+    def halves(self) -> tuple[Self, ...]:
+        """The pack in two, or as it is if there is one member.
+
+        Each half is named by its first member, who is in no other pack of that name.
+        """
+        middle = (len(self.members) + 1) // 2
+        parts = (self.members[:middle], self.members[middle:])
+        return tuple(self.of(f"{self.name}-{part[0].number}", part) for part in parts if part)
 
 
 class Evaluation(Spec):

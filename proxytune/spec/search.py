@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, ValidationInfo, field_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from proxytune.spec.base import Spec
@@ -66,12 +75,29 @@ class SearchSpec(Spec):
     """Base hyperparameter -> range or choices."""
     trials: PositiveInt = 32
     """Trials in all."""
-    pack_size: PositiveInt = 8
-    """Trials trained together as one batched model."""
+    pack_size: PositiveInt | Literal["auto"] = "auto"
+    """Trials trained together as one batched model; auto: as many as pay, measured when the study
+    first runs."""
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
     """The Optuna sampler that suggests trials."""
     pruner: Literal["none", "median", "successive-halving"] = "none"
     """The Optuna pruner that stops weak trials at an evaluation."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from trials before it."""
+        return self.sampler not in ("random", "qmc")
+
+    @field_validator("pack_size", mode="wrap")
+    @classmethod
+    def _number_or_auto(cls, given: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(given)
+        except ValidationError:
+            # Pydantic would tell what is wrong with each of the two.
+            raise PydanticCustomError(
+                "pack_size", "should be an integer above 0, or auto"
+            ) from None
 
 
 class SelectionSpec(Spec):

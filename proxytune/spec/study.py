@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 from proxytune.spec.base import NAME_PATTERN, Spec
 from proxytune.spec.experiment import ExperimentSpec, require_allowed, require_same_style
@@ -44,10 +44,17 @@ class TargetSpec(Spec):
     """Names the target; default: the file's name."""
     shape: Shape
     """The large shape."""
+    tokens: PositiveFloat | None = None
+    """Tokens of its planned training run, such as 15e12; what tuning costs is compared with it."""
     check: CheckSpec = CheckSpec()
     """The check run and its criteria."""
     check_shape: Shape | None = None
     """A smaller stand-in for the check run, if the target itself is too large to train here."""
+
+    @property
+    def flops(self) -> float | None:
+        """Floating-point operations of the planned run; None without a token budget."""
+        return self.tokens and self.tokens * self.shape.training_flops_per_token()
 
     @model_validator(mode="after")
     def _stand_in_alike(self) -> Self:

@@ -54,6 +54,10 @@ class TrainingSpec(Spec):
             raise PydanticCustomError("steps", "must be at most steps = {steps}", {"steps": steps})
         return evaluations
 
+    def tokens(self, seq_len: int) -> int:
+        """Tokens of one run."""
+        return self.steps * self.batch_size * seq_len
+
     def evaluation_steps(self) -> tuple[int, ...]:
         """Steps after which there is an evaluation, ascending; the last is `steps`."""
         return tuple(i * self.steps // self.evaluations for i in range(1, self.evaluations + 1))

@@ -17,6 +17,7 @@ from proxytune.model.transformer import PackedTransformer
 from proxytune.scaling.projection import project
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.training.checkpoint import Checkpoint
+from proxytune.training.memory import within_memory
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.schedule import lr_factor
 
@@ -29,6 +30,7 @@ def start_pack(pack: PackSpec) -> "PackTrainer":
 class PackTrainer:
     """One pack in training, on the GPU if there is one."""
 
+    @within_memory()
     def __init__(self, pack: PackSpec) -> None:
         torch.set_num_threads(pack.threads)
         self._pack = pack
@@ -69,6 +71,7 @@ class PackTrainer:
         """The training loss of a member at every step of this process, nats a token."""
         return self._step_losses[number]
 
+    @within_memory()
     def advance(self) -> Sequence[Evaluation]:
         """Trains to the next evaluation; see PackRunner."""
         if not self.done:
@@ -84,6 +87,7 @@ class PackTrainer:
         self._told = len(self._curve)
         return news
 
+    @within_memory()
     def drop(self, numbers: Collection[int]) -> None:
         """Takes members out of training; the others go on exactly as before."""
         if any(member.number in numbers for member in self._members):

@@ -46,6 +46,8 @@ class Selection(Spec):
     """The candidates, best first."""
 
     candidates: tuple[Candidate, ...] = Field(min_length=1)
+    tokens: int = 0
+    """Tokens that all of them trained on, on fresh seeds."""
 
     @property
     def best(self) -> Candidate:
@@ -64,6 +66,7 @@ class Confirmation:
         self._study, self._candidates = study.name, list(candidates)
         self._lost: list[str] = []
         self._losses: dict[tuple[int, int], float | None] = {}
+        self._tokens: dict[tuple[int, int], int] = {}
         self._packs = [self._pack(study, index, tokens) for index in range(study.selection.seeds)]
         self._waiting = list(self._packs)
 
@@ -74,9 +77,11 @@ class Confirmation:
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
         """Keeps final losses; nobody is dropped."""
         for evaluation in evaluations:
+            run = pack.data_seed, evaluation.number
+            self._tokens[run] = max(evaluation.tokens, self._tokens.get(run, 0))
             if evaluation.diverged or evaluation.step == pack.training.steps:
                 loss = None if evaluation.diverged else evaluation.validation_loss
-                self._losses[pack.data_seed, evaluation.number] = loss
+                self._losses[run] = loss
         return frozenset()
 
     def finish(self, pack: PackSpec) -> None:
@@ -85,6 +90,10 @@ class Confirmation:
     def fail(self, pack: PackSpec, reason: str) -> None:
         """A lost pack says nothing about its candidates: `selection` will refuse."""
         self._lost.append(f"{pack.name} was lost ({reason})")
+
+    def too_large(self, pack: PackSpec) -> None:
+        """Goes on in halves."""
+        self._waiting[:0] = pack.halves()
 
     @property
     def exhausted(self) -> bool:
@@ -112,7 +121,10 @@ class Confirmation:
             )
             for candidate in self._candidates
         ]
-        selection = Selection(candidates=tuple(sorted(confirmed, key=lambda c: (c.mean, c.value))))
+        selection = Selection(
+            candidates=tuple(sorted(confirmed, key=lambda c: (c.mean, c.value))),
+            tokens=sum(self._tokens.values()),
+        )
         if math.isinf(selection.best.mean):
             raise RunError(
                 f"study {self._study!r}: each of its best {len(confirmed)} trials diverged "

@@ -121,7 +121,8 @@ def test_names_of_hyperparameters_are_not_cut(
     trial = {"number": 7, "state": "complete", "value": 2.5, "seconds": 1.0}
     trial["params"] = dict.fromkeys(names, 0.0123456)
     monkeypatch.setenv("COLUMNS", "80")
-    print_trials({"study": "s", "state": "complete", "trials": [trial]})
+    flops = {"trials": 1e9, "confirmation": 0.0}
+    print_trials({"study": "s", "state": "complete", "flops": flops, "trials": [trial]})
     printed = capsys.readouterr().out
     words = {word for name in names for word in name.replace("_", "_ ").split()}
     assert words <= set(printed.split())

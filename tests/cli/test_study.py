@@ -78,7 +78,20 @@ def test_a_projection_alone_has_no_check(own_home: Path, target_file: Path) -> N
     document = json.loads(result.stdout)
     assert (result.exit_code, result.stderr) == (0, "")
     assert document["check"] is None
+    assert document["cost"]["share"] is None
     assert (own_home / "transfers" / "tiny" / "wide" / "projection.yaml").exists()
+
+
+def test_a_transfer_tells_what_share_of_the_run_tuning_cost(
+    own_home: Path, tmp_path: Path
+) -> None:
+    planned = write_yaml(tmp_path / "planned.yaml", TARGET | {"tokens": 1e6})
+    words = ("transfer", "--target", planned, "--no-check", "--home", own_home)
+    cost = json.loads(proxytune(*words, "--json").stdout)["cost"]
+    shown = json.loads(proxytune("study", "show", "tiny", "--json", "--home", own_home).stdout)
+    assert cost["study_flops"] == pytest.approx(sum(shown["flops"].values()))
+    assert cost["share"] == pytest.approx(cost["study_flops"] / cost["target_flops"])
+    assert "% of the run's" in proxytune(*words).stdout
 
 
 def test_a_verdict_that_is_bad_exits_with_1(own_home: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxytune.errors import PackTooLarge
 from proxytune.search.executor import Executor, PackSource
 from proxytune.spec.pack import PackSpec
 from tests.packs import TRAINING
@@ -65,6 +66,39 @@ class ExecutorContract:
     def test_what_a_pack_told_before_it_failed_has_arrived(self, ran: Recording) -> None:
         assert [ran.steps("broken", n) for n in range(3)] == [[FIRST]] * 3
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def squeezed(cls, executor: Executor, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+        """A run of packs that do not fit into memory as they are."""
+        folder = tmp_path_factory.mktemp("packs")
+        source = Recording([bowl_pack(name, folder) for name in ("vast", "boundless", "plain")])
+        executor.run(source)
+        return source
+
+    def test_a_pack_that_does_not_fit_is_given_back_for_its_halves(
+        self, squeezed: Recording
+    ) -> None:
+        assert squeezed.split == ["vast", "boundless", "boundless-0"]
+        assert {"vast-0", "vast-2", "plain"} == set(squeezed.finished)
+        assert squeezed.steps("vast", 0) == [FIRST]
+        assert [squeezed.steps("vast-0", n) for n in range(3)] == [STEPS, STEPS, []]
+        assert squeezed.steps("vast-2", 2) == STEPS
+
+    def test_a_member_that_does_not_fit_alone_has_failed(self, squeezed: Recording) -> None:
+        reason = "does not fit into memory (1 members)"
+        names = ("boundless-0-0", "boundless-0-1", "boundless-2")
+        assert sorted(squeezed.failed) == [(name, reason) for name in names]
+
+    def test_there_is_room_for_one_pack_at_least(self, executor: Executor) -> None:
+        assert executor.slots >= 1
+
+    def test_a_call_returns_what_its_function_returns(self, executor: Executor) -> None:
+        assert executor.call(double, 7) == 14
+
+    def test_a_call_raises_what_its_function_raises(self, executor: Executor) -> None:
+        with pytest.raises(PackTooLarge, match="does not fit"):
+            executor.call(give_up, "does not fit")
+
     def test_runs_again(self, executor: Executor, ran: Recording, tmp_path: Path) -> None:
         source = Recording([bowl_pack("again", tmp_path)])
         executor.run(source)
@@ -83,6 +117,16 @@ class ExecutorContract:
         with pytest.raises(ConnectionError, match="the record store is gone"):
             executor.run(source)
         assert source.failed == []
+
+
+def double(number: int) -> int:
+    """Works on a worker."""
+    return 2 * number
+
+
+def give_up(reason: str) -> None:
+    """Fails on a worker."""
+    raise PackTooLarge(reason)
 
 
 class Forgetful(Recording):

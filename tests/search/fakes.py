@@ -6,6 +6,7 @@ import signal
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from proxytune.errors import PackTooLarge
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.shape import Shape
 from tests.packs import hyperparameters, members, pack
@@ -97,17 +98,34 @@ class Deadly(Bowl):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Vast(Bowl):
+    """Fits into memory with two members at most, and shows it after its first evaluation."""
+
+    def train(self, step: int) -> None:
+        if step > self._pack.training.evaluation_steps()[0] and len(self._in_training) > 2:
+            raise PackTooLarge("does not fit into memory (3 members)")
+
+
+class Boundless(Bowl):
+    """Never fits."""
+
+    def __init__(self, pack: PackSpec) -> None:
+        raise PackTooLarge(f"does not fit into memory ({len(pack.members)} members)")
+
+
 KINDS: Mapping[str, type[Bowl]] = {
     "stillborn": Stillborn,
     "broken": Broken,
     "killed": Killed,
     "deadly": Deadly,
+    "vast": Vast,
+    "boundless": Boundless,
 }
 
 
 def start_bowl(pack: PackSpec) -> Bowl:
     """Starts a pack of the kind that its name says."""
-    return KINDS.get(pack.name, Bowl)(pack)
+    return KINDS.get(pack.name.partition("-")[0], Bowl)(pack)
 
 
 def evaluation(
@@ -140,6 +158,7 @@ class Recording:
         self.heard: dict[str, list[Evaluation]] = {}
         self.finished: list[str] = []
         self.failed: list[tuple[str, str]] = []
+        self.split: list[str] = []
 
     def next_pack(self) -> PackSpec | None:
         if not self._waiting:
@@ -158,6 +177,10 @@ class Recording:
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         self.failed.append((pack.name, reason))
+
+    def too_large(self, pack: PackSpec) -> None:
+        self.split.append(pack.name)
+        self._waiting[:0] = pack.halves()
 
     @property
     def exhausted(self) -> bool:

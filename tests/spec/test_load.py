@@ -29,6 +29,8 @@ BAD: list[tuple[str, object, str]] = [
     ("searhc", {}, "searhc: unknown key; did you mean search?"),
     ("search", None, "search: is missing"),
     ("search.trials", 0, "search.trials = 0: should be greater than 0"),
+    ("search.pack_size", "many", "search.pack_size = 'many': should be an integer above 0, or"),
+    ("search.pack_size", 0, "search.pack_size = 0: should be an integer above 0, or auto"),
     ("search.sampler", "tpee", "search.sampler = 'tpee': should be 'tpe', 'random', 'qmc'"),
     ("search.space", {}, "search.space: "),
     (

@@ -1,0 +1,193 @@
+"""How fast packs of one shape train here, and in how much memory, by training them for moments."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from proxytune.data.tokens import SPLITS
+from proxytune.errors import PackTooLarge
+from proxytune.spec.calibration import Calibration, Speed
+from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.spec.pack import Member, PackSpec
+from proxytune.spec.parameterization import Parameterization
+from proxytune.spec.search import ExecutionSpec
+from proxytune.spec.shape import Shape
+from proxytune.spec.training import TrainingSpec
+from proxytune.training.pack import PackTrainer
+
+MOST_MEMBERS = 1024
+WORTH = 0.97
+"""A size that takes more than this share of the best time a member is no gain; two end it."""
+SECONDS = {"cpu": 4.0, "cuda": 40.0}
+"""Time after which no larger pack is begun."""
+CHUNK_SECONDS, MOST_STEPS, REPEATS = 0.1, 16, 3
+"""Steps are timed in chunks of about this long, and the fastest of the repeats counts."""
+EVALUATION = 1 / 3
+"""A forward pass over one batch, in steps: 2 of the 6 FLOPs a weight and token."""
+SAFE = {"cpu": 0.8, "cuda": 0.9}
+"""Share of the memory that packs may plan with."""
+
+
+def device_name(threads: int) -> str:
+    """What packs train on."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{_cpu_name()}, threads: {threads}"
+
+
+def pack_memory(execution: ExecutionSpec) -> int:
+    """Bytes for one pack: the GPU or its share of it, or the share of cores of free memory."""
+    if torch.cuda.is_available():
+        share = min(1.0, execution.gpus_per_pack or 1.0)
+        total = torch.cuda.get_device_properties(0).total_memory
+        return int(total * share * SAFE["cuda"])
+    share = min(1.0, execution.cpus_per_pack / (os.cpu_count() or 1))
+    return int(_free_memory() * share * SAFE["cpu"])
+
+
+def packs_here(execution: ExecutionSpec) -> int:
+    """How many packs train at the same time, if this machine is all there is."""
+    if execution.executor == "local":
+        return 1
+    cards = torch.cuda.device_count()
+    by_gpu = int(cards / (execution.gpus_per_pack or 1.0)) if cards else None
+    by_cpu = (os.cpu_count() or 1) // execution.cpus_per_pack
+    return max(1, min(by_cpu, by_gpu or by_cpu))
+
+
+def calibrate(shape: Shape, training: TrainingSpec, execution: ExecutionSpec) -> Calibration:
+    """Trains packs of 1, 2, 4, … members, until more gain nothing, or memory or time is up."""
+    memory, threads = pack_memory(execution), execution.cpus_per_pack
+    speeds: list[Speed] = []
+    too_large = None
+    with tempfile.TemporaryDirectory(prefix="proxytune-calibration-") as folder:
+        tokens = _random_tokens(Path(folder), shape)
+        try:
+            for speed in _speeds(shape, training, threads, tokens):
+                speeds.append(speed)
+                if 2 * speed.memory > memory or _is_flat(speeds):
+                    break
+        except PackTooLarge:
+            too_large = 2 * speeds[-1].members if speeds else 1
+    return Calibration(
+        device=device_name(threads), memory=memory, speeds=tuple(speeds), too_large=too_large
+    )
+
+
+def _speeds(shape: Shape, training: TrainingSpec, threads: int, tokens: Path) -> Iterator[Speed]:
+    """Ever larger packs, while there is time for the next."""
+    ends = time.perf_counter() + SECONDS[_device()]
+    # The first also wakes libraries, and tells how long a step is.
+    steps, start = 1, _memory_now()
+    first = _time(_pack(shape, training, threads, tokens, 1, steps), steps)
+    steps = max(1, min(MOST_STEPS, round(CHUNK_SECONDS / first)))
+    members, took = 1, 0.0
+    while members <= MOST_MEMBERS and time.perf_counter() + 2 * took < ends:
+        began = time.perf_counter()
+        _forget_peak()
+        pack = _pack(shape, training, threads, tokens, members, steps)
+        seconds = _time(pack, steps)
+        yield Speed(members=members, seconds=seconds, memory=max(0, _peak() - start))
+        members, took = 2 * members, time.perf_counter() - began
+
+
+def _is_flat(speeds: Sequence[Speed]) -> bool:
+    """Whether neither of the last two sizes is a gain."""
+    times = [speed.seconds_per_member for speed in speeds]
+    return len(times) > 2 and min(times[-2:]) > WORTH * min(times[:-2])
+
+
+def _time(pack: PackSpec, steps: int) -> float:
+    """Seconds a step, after a first chunk that may compile."""
+    trainer = PackTrainer(pack)
+    trainer.advance()
+    fastest = float("inf")
+    while not trainer.done and (fastest == float("inf") or fastest < 3 * CHUNK_SECONDS):
+        began = time.perf_counter()
+        # Evaluations are numbers on the host, so nothing is under way after this.
+        trainer.advance()
+        fastest = min(fastest, time.perf_counter() - began)
+    return fastest / (steps + EVALUATION)
+
+
+def _pack(
+    shape: Shape, training: TrainingSpec, threads: int, tokens: Path, members: int, steps: int
+) -> PackSpec:
+    settings = BaseHyperparameters.model_validate(
+        BaseHyperparameters.defaults_at(shape.d_model) | {"learning_rate": 1e-4}
+    )
+    short = {
+        "steps": steps * (1 + REPEATS),
+        "evaluations": 1 + REPEATS,
+        "evaluation_batches": 1,
+        "divergence_factor": 1e6,
+    }
+    return PackSpec(
+        name="calibration",
+        shape=shape,
+        base=shape,
+        parameterization=Parameterization(),
+        training=training.model_copy(update=short),
+        data_seed=0,
+        tokens=tokens,
+        members=tuple(
+            Member(number=number, seed=0, hyperparameters=settings) for number in range(members)
+        ),
+        threads=threads,
+    )
+
+
+def _random_tokens(folder: Path, shape: Shape) -> Path:
+    """A corpus of noise, whose content costs no more and no less than any other."""
+    noise = np.random.default_rng(0).integers(256, size=64 * (shape.seq_len + 1), dtype=np.uint8)
+    for split in SPLITS:
+        (folder / f"{split}.bin").write_bytes(noise.tobytes())
+    return folder
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _memory_now() -> int:
+    return torch.cuda.memory_allocated() if torch.cuda.is_available() else _status("VmRSS")
+
+
+def _peak() -> int:
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _status("VmHWM")
+
+
+def _forget_peak() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        # Where the kernel does not allow it, the peak is that of the process: an upper bound.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(key: str) -> int:
+    return _kibibytes(Path("/proc/self/status"), key)
+
+
+def _free_memory() -> int:
+    return _kibibytes(Path("/proc/meminfo"), "MemAvailable")
+
+
+def _kibibytes(file: Path, key: str) -> int:
+    """A line such as `VmRSS:  2204 kB`, in bytes."""
+    line = next(line for line in file.read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1]) * 1024
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

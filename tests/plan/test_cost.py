@@ -1,0 +1,56 @@
+"""FLOPs by formula are those that are counted."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from proxytune.errors import InputError
+from proxytune.model.parametrize import build_model
+from proxytune.plan.cost import cost_document
+from proxytune.scaling.projection import project
+from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.spec.load import validate
+from proxytune.spec.parameterization import Parameterization
+from proxytune.spec.shape import Shape
+from proxytune.spec.study import TargetSpec
+from tests.commands import TARGET
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize(
+    "variant", [{}, {"mlp": "gelu"}, {"tied": True}, {"n_kv_heads": 1}, {"head_dim": 8}], ids=str
+)
+def test_the_formula_is_what_torch_counts(
+    shape: Shape, members: int, variant: dict[str, Any]
+) -> None:
+    """By the plain kernel, which does the whole square of scores: a causal mask saves nothing."""
+    shape, sequences = shape.at(**variant), 3
+    projection = project(BaseHyperparameters(), shape, shape, Parameterization())
+    model = build_model(shape, [projection] * members, [0] * members)
+    tokens = torch.zeros(sequences, shape.seq_len + 1, dtype=torch.int64)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        torch.autograd.backward(model.loss(tokens).sum())
+    trained = members * sequences * shape.seq_len
+    assert counter.get_total_flops() == trained * shape.training_flops_per_token()
+
+
+def test_the_share_is_of_the_planned_run() -> None:
+    target = validate(TargetSpec, TARGET | {"tokens": "1e6"}, "target")
+    planned = 1e6 * target.shape.training_flops_per_token()
+    document = cost_document(planned / 50, target)
+    assert document["target_flops"] == planned
+    assert document["share"] == pytest.approx(0.02)
+
+
+def test_without_a_token_budget_there_is_no_share() -> None:
+    document = cost_document(1e12, validate(TargetSpec, TARGET, "target"))
+    assert (document["target_flops"], document["share"]) == (None, None)
+
+
+@pytest.mark.parametrize("tokens", [-1, 0, "many"])
+def test_a_token_budget_is_a_number_above_zero(tokens: object) -> None:
+    with pytest.raises(InputError, match="tokens = "):
+        validate(TargetSpec, TARGET | {"tokens": tokens}, "target")

@@ -1,0 +1,40 @@
+"""A pack that memory does not hold is an error of its own kind."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from proxytune.errors import PackTooLarge
+from proxytune.search.executor import LocalExecutor
+from proxytune.spec.shape import Shape
+from proxytune.training.memory import within_memory
+from proxytune.training.pack import start_pack
+from tests.packs import TRAINING, hyperparameters, members, pack
+from tests.search.fakes import Recording
+
+
+def test_a_batch_of_petabytes_is_too_large(shape: Shape, tokens: Path) -> None:
+    """A real allocation that fails: no machine has so much to give, not even on credit."""
+    vast = shape.at(vocab_size=10**13)
+    with pytest.raises(PackTooLarge, match=r"does not fit into memory \(.*"):
+        start_pack(pack(vast, tokens, members(hyperparameters())))
+
+
+def test_a_pack_that_does_not_fit_fails_with_the_reason(shape: Shape, tokens: Path) -> None:
+    longest = TRAINING.model_copy(update={"batch_size": 10**13})
+    source = Recording([pack(shape, tokens, members(hyperparameters()), longest)])
+    LocalExecutor(start_pack).run(source)
+    ((_, reason),) = source.failed
+    assert reason.startswith("does not fit into memory (")
+
+
+@pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError])
+def test_every_kind_of_shortage_is_the_same_error(kind: type[Exception]) -> None:
+    with pytest.raises(PackTooLarge, match="does not fit into memory"), within_memory():
+        raise kind
+
+
+def test_other_errors_are_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="a bad batch"), within_memory():
+        raise RuntimeError("a bad batch")
