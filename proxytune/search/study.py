@@ -22,6 +22,7 @@ class Study:
     """A study in storage."""
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
+        self._storage = storage
         try:
             self._optuna = optuna.load_study(study_name=name, storage=storage)
             self.spec = StudySpec.model_validate_json(self._optuna.user_attrs[SPEC])
@@ -89,7 +90,7 @@ class Study:
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
         """Where an executor gets this study's packs."""
-        return SearchSource(self._optuna, self.spec, tokens, checkpoints, observe)
+        return SearchSource(self._optuna, self._storage, self.spec, tokens, checkpoints, observe)
 
 
 def study_names(storage: BaseStorage) -> list[str]:
