@@ -22,10 +22,11 @@ from proxytune.spec.study import StudySpec
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What just happened in a study: evaluations, and trials that have ended."""
+    """What just happened in a study: evaluations, trials that have ended, and things to know."""
 
     evaluations: Sequence[Evaluation] = ()
     finished: Sequence[TrialRecord] = ()
+    remarks: Sequence[str] = ()
 
 
 Observer = Callable[[Progress], None]

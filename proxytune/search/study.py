@@ -1,5 +1,6 @@
 """A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +81,16 @@ class Study:
         """All trials by number, from Optuna alone."""
         trials = self._optuna.get_trials(deepcopy=False)
         return [record_of(trial, self.spec) for trial in trials if PACK in trial.user_attrs]
+
+    def finished(self) -> list[int]:
+        """Numbers of the trials that will not change any more."""
+        trials = self._optuna.get_trials(deepcopy=False)
+        return [t.number for t in trials if t.state.is_finished() and PACK in t.user_attrs]
+
+    def records(self, numbers: Sequence[int]) -> list[TrialRecord]:
+        """These trials, in this order."""
+        trials = self._optuna.get_trials(deepcopy=False)
+        return [record_of(trials[number], self.spec) for number in numbers]
 
     @property
     def state(self) -> str:
