@@ -128,9 +128,7 @@ class PlainTrainer:
         torch.set_num_threads(pack.threads)
         self._pack, self._member = pack, member
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        projection = project(
-            member.hyperparameters, pack.base, pack.shape, pack.parameterization
-        )
+        projection = project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
         model = PlainTransformer(pack.shape, projection.forward)
         groups = []
         packed = parameters(build_model(pack.shape, [projection], [member.seed]))

@@ -14,20 +14,21 @@ STUDIES = PACKAGE.parent / "studies"
 ROOMS = {
     "errors": "",
     "home": "errors",
+    "files": "errors",
     "spec": "errors",
     "scaling": "errors spec",
-    "data": "errors spec",
-    "records": "errors spec",
+    "data": "errors files spec",
+    "records": "errors files spec",
     "model": "errors spec scaling",
-    "training": "errors spec scaling data model",
+    "training": "errors files spec scaling data model",
     "search": "errors spec records",
-    "transfer": "errors spec scaling data model training",
+    "transfer": "errors files spec scaling data model training",
     "coordinates": "errors spec scaling data model training records search.executor",
     "evidence": "errors spec scaling data model training records search.executor",
     "doctor": "errors home",
     "plan": "errors spec",
-    "pipeline": "__version__ errors home spec scaling data records model training search transfer "
-    "coordinates evidence plan",
+    "pipeline": "__version__ errors home files spec scaling data records model training search "
+    "transfer coordinates evidence plan",
     "cli": "__version__ errors spec scaling doctor pipeline",
 }
 """Room -> what it may import, all of it further up; a part of a room may be named."""

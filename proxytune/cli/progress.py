@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import click
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -26,7 +27,8 @@ class StudyProgress:
     """Observes a study and shows it; used as a context manager."""
 
     def __init__(self, spec: "StudySpec", finished: list["TrialRecord"], quiet: bool) -> None:
-        self._spec, self._finished = spec, list(finished)
+        self._spec, self._finished = spec, len(finished)
+        self._best = _best(finished)
         self._evaluations = len(finished) * spec.training.evaluations
         self._began, self._before = time.monotonic(), self._evaluations
         self._console = Console(stderr=quiet)
@@ -39,7 +41,7 @@ class StudyProgress:
             auto_refresh=False,
         )
         self._task = self._bar.add_task(
-            f"study {spec.name}", total=spec.search.trials, completed=len(finished), status=""
+            f"study {spec.name}", total=spec.search.trials, completed=self._finished, status=""
         )
         self._live = Live(console=self._console) if self._console.is_terminal else None
 
@@ -69,19 +71,22 @@ class StudyProgress:
             self._console.print(
                 f"a pack of {progress.too_large} does not fit into memory: it goes on in halves"
             )
+        self._best = _best([*self._best, *progress.finished])
         for trial in progress.finished:
-            self._finished.append(trial)
+            self._finished += 1
             # A trial that ended early needs no more evaluations.
             self._evaluations += self._spec.training.evaluations - len(trial.curve)
             if not self._live:
                 self._print(self._line(trial))
+        for remark in progress.remarks:
+            click.echo(f"Warning: {remark}", err=True)
         if self._live:
             self._live.update(self._table())
 
     def _table(self) -> Table:
-        self._bar.update(self._task, completed=len(self._finished), status=self._status())
+        self._bar.update(self._task, completed=self._finished, status=self._status())
         trials = table_of("trial", "validation loss", *self._spec.search.space)
-        for trial in self._best()[:BEST_SHOWN]:
+        for trial in self._best:
             values = (f"{trial.params[name]:.4g}" for name in self._spec.search.space)
             trials.add_row(str(trial.number), f"{trial.value:.4f}", *values)
         whole = Table.grid()
@@ -92,12 +97,11 @@ class StudyProgress:
     def _line(self, trial: "TrialRecord") -> str:
         loss = "" if trial.value is None else f"  loss {trial.value:.4f}"
         params = "  ".join(f"{name} {value:.4g}" for name, value in trial.params.items())
-        done = f"[{len(self._finished)}/{self._spec.search.trials}]"
+        done = f"[{self._finished}/{self._spec.search.trials}]"
         return f"{done} trial {trial.number}: {trial.state}{loss}  {params}  ({self._status()})"
 
     def _status(self) -> str:
-        best = self._best()
-        loss = f"best {best[0].value:.4f}, " if best else ""
+        loss = f"best {self._best[0].value:.4f}, " if self._best else ""
         return f"{loss}{_duration(self._seconds_left())} left"
 
     def _seconds_left(self) -> float | None:
@@ -108,12 +112,13 @@ class StudyProgress:
             return None
         return (total - self._evaluations) * (time.monotonic() - self._began) / done
 
-    def _best(self) -> list["TrialRecord"]:
-        with_value = [trial for trial in self._finished if trial.value is not None]
-        return sorted(with_value, key=lambda trial: trial.value or 0.0)
-
     def _print(self, line: str) -> None:
         print(line, file=sys.stderr if self._console.stderr else sys.stdout, flush=True)
+
+
+def _best(trials: list["TrialRecord"]) -> list["TrialRecord"]:
+    with_value = [trial for trial in trials if trial.value is not None]
+    return sorted(with_value, key=lambda trial: trial.value or 0.0)[:BEST_SHOWN]
 
 
 def _duration(seconds: float | None) -> str:

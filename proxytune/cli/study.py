@@ -66,6 +66,23 @@ def list_(as_json: bool, **where: Any) -> None:
 
 @study.command()
 @click.argument("name")
+@as_json
+@stores
+def sync(name: str, as_json: bool, **where: Any) -> None:
+    """Give MLflow and Parquet the trials that they lack."""
+    sinks = [
+        {"sink": str(one.sink), "trials": one.recorded, "added": one.added}
+        for one in _project(where).sync(name)
+    ]
+    if as_json:
+        print_json({"study": name, "sinks": sinks})
+    else:
+        for sink in sinks:
+            click.echo(f"{sink['sink']}: {sink['trials']} trials, {sink['added']} of them added")
+
+
+@study.command()
+@click.argument("name")
 @click.option(
     "--to",
     "path",

@@ -1,8 +1,6 @@
 """Tokens on disk, cached by content: one memory-mapped file a split."""
 
 import hashlib
-import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from proxytune.data.corpus import Corpus, read_corpus
-from proxytune.errors import InputError
+from proxytune.errors import InputError, RunError
+from proxytune.files import replace
 from proxytune.spec.training import DataSpec
 
 TokenArray = npt.NDArray[np.uint8]
@@ -66,16 +65,14 @@ def _key(corpus: Corpus, data: DataSpec) -> str:
 
 
 def _write(folder: Path, streams: dict[str, bytes]) -> None:
-    """Writes a whole folder under another name, then gives it its own."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    half_written = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
-    try:
+    def write(new: Path) -> None:
         for split, stream in streams.items():
-            (half_written / f"{split}.bin").write_bytes(stream)
-        os.replace(half_written, folder)
-    except OSError:
+            (new / f"{split}.bin").write_bytes(stream)
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        replace(folder, write, Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent)))
+    except RunError:
         # Another process may have been first; its files hold the same bytes.
         if not folder.is_dir():
             raise
-    finally:
-        shutil.rmtree(half_written, ignore_errors=True)

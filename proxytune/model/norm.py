@@ -16,7 +16,8 @@ def rms_norm(x_KxxD: Tensor, gain_KxD: Tensor, eps: float) -> Tensor:
         # One kernel there; on the CPU, autograd would run over the activations nine times.
         gain = gain_KxD.view(gain_KxD.shape[0], *([1] * (x_KxxD.dim() - 2)), -1)
         return F.rms_norm(x_KxxD, x_KxxD.shape[-1:], eps=eps) * gain
-    y_KxMxD: Tensor = _RMSNorm.apply(x_KxxD.flatten(1, -2), gain_KxD, eps)
+    rows_KxMxD = x_KxxD.flatten(1, -2)
+    y_KxMxD: Tensor = _RMSNorm.apply(rows_KxMxD, gain_KxD, eps)  # type: ignore[no-untyped-call]
     return y_KxMxD.view(x_KxxD.shape)
 
 

@@ -31,7 +31,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedHeads(PackedLinear):
-    """K matrices whose outputs are heads, each with its halves interleaved, as `Rotary` takes it."""
+    """K matrices whose outputs are heads, their halves interleaved as `Rotary` takes them."""
 
     def __init__(self, members: int, fan_in: int, heads: int, head_dim: int) -> None:
         super().__init__(members, fan_in, heads * head_dim)
@@ -62,7 +62,7 @@ class PackedHeadNorm(PackedRMSNorm):
 
 def _interleave(rows_KxOx: Tensor, head_dim: int) -> Tensor:
     """Rows of each head in the order 0, E, 1, E + 1, …: the two that RoPE turns, side by side."""
-    halves = rows_KxOx.unflatten(1, (-1, 2, head_dim // 2))
+    halves = torch.unflatten(rows_KxOx, 1, (-1, 2, head_dim // 2))
     return halves.transpose(2, 3).flatten(1, 3)
 
 
@@ -106,7 +106,9 @@ class Rotary(nn.Module):
         turn_xTxNE = turn_TxE.repeat(1, heads)
         if scale_Kx1x1 is not None:
             turn_xTxNE = (turn_xTxNE * scale_Kx1x1)[:, None]
-        pairs_KxBxTxNE = torch.view_as_complex(x_KxBxTxNxH.unflatten(-1, (-1, 2)).flatten(3, 4))
+        pairs_KxBxTxNE = torch.view_as_complex(
+            torch.unflatten(x_KxBxTxNxH, -1, (-1, 2)).flatten(3, 4)
+        )
         return torch.view_as_real(pairs_KxBxTxNE * turn_xTxNE).view(x_KxBxTxNxH.shape)
 
 
@@ -130,12 +132,12 @@ class PackedAttention(nn.Module):
         k_KxMxGxH = self.key_norm(self._heads(self.key(x_KxMxD)))
         v_KxMxGxH = self._heads(self.value(x_KxMxD))
         # Each member has a scale of its own, so it goes into q and the kernel gets 1.
-        q_KxBxTxNxH = self.rotary(q_KxMxNxH.unflatten(1, (sequences, -1)), scale_Kx1x1)
-        k_KxBxTxGxH = self.rotary(k_KxMxGxH.unflatten(1, (sequences, -1)))
+        q_KxBxTxNxH = self.rotary(torch.unflatten(q_KxMxNxH, 1, (sequences, -1)), scale_Kx1x1)
+        k_KxBxTxGxH = self.rotary(torch.unflatten(k_KxMxGxH, 1, (sequences, -1)))
         y_xNxTxH = F.scaled_dot_product_attention(
             _fold(q_KxBxTxNxH),
             _fold(k_KxBxTxGxH),
-            _fold(v_KxMxGxH.unflatten(1, (sequences, -1))),
+            _fold(torch.unflatten(v_KxMxGxH, 1, (sequences, -1))),
             is_causal=True,
             scale=1.0,
             enable_gqa=self.shape.repeat > 1,
@@ -147,7 +149,7 @@ class PackedAttention(nn.Module):
         return PackedHeadNorm(members, shape.head_dim) if shape.qk_norm else nn.Identity()
 
     def _heads(self, x_KxMx: Tensor) -> Tensor:
-        return x_KxMx.unflatten(2, (-1, self.shape.head_dim))
+        return torch.unflatten(x_KxMx, 2, (-1, self.shape.head_dim))
 
 
 def _fold(x_KxBxTxNxH: Tensor) -> Tensor:

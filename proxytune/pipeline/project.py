@@ -1,5 +1,6 @@
 """Studies and transfers: the main job, from a study's file to a verdict on its target."""
 
+import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from proxytune.plan.cost import cost_document
 from proxytune.plan.pack_size import pack_size
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
 from proxytune.records.record import RecordSink, TrialRecord, TrialState
+from proxytune.records.recorder import Delivery, Recorder, Undelivered
 from proxytune.records.ui import serve
 from proxytune.scaling.table import projection_document
 from proxytune.search.executor import Executor
@@ -62,6 +64,21 @@ class Project(Stores):
                     f"go on with: proxytune study run {name}"
                 ) from None
         return study
+
+    def sync(self, name: str) -> list[Delivery]:
+        """Gives every sink the trials that it lacks; what it has of others stays.
+
+        Raises RunError for the first sink that fails.
+        """
+        study = self.study(name)
+        with only_driver(self.paths.locks / f"{name}.lock", name):
+            finished = study.finished()
+            deliveries = [Delivery(s, study.spec, finished, study.records) for s in self._sinks()]
+            for delivery in deliveries:
+                while delivery.advance():
+                    pass
+                delivery.sink.close(complete=study.completed is not None)
+        return deliveries
 
     def export(self, name: str, path: Path) -> None:
         """Writes a study's trials to a file, in the format that its ending names."""
@@ -118,18 +135,22 @@ class Project(Stores):
         return serve(self.mlflow_uri, port)
 
     def _run(self, study: Study, observe: Observer) -> None:
-        sinks = self._open_sinks(study)
+        recorder = Recorder(study.spec, self._sinks(), study.finished(), study.records)
         try:
             if study.completed is None:
                 with self.executor(study.spec) as executor:
                     if study.pack_size is None:
                         study.choose_pack_size(self._pack_size(study.spec, executor))
                         observe(Progress(pack_size=study.pack_size))
-                    self._search(study, executor, sinks, observe)
+                    self._search(study, executor, recorder, observe)
                     self._confirm(study, executor)
         finally:
-            for sink in sinks:
-                sink.close(complete=study.completed is not None)
+            left = recorder.finish(complete=study.completed is not None)
+            observe(Progress(remarks=[_remark(study, one) for one in left if one.sink.remote]))
+        for one in left:
+            # Training has lost nothing, but this machine has a fault that its owner must hear of.
+            if not one.sink.remote:
+                raise RunError(f"{one.reason}; {_remark(study, one)}")
 
     def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
         """As many trials as pay, by what is measured where packs train."""
@@ -140,21 +161,16 @@ class Project(Stores):
         return pack_size(found, search.trials, executor.slots, search.learns)
 
     def _search(
-        self,
-        study: Study,
-        executor: Executor,
-        sinks: Sequence[RecordSink],
-        observe: Observer,
+        self, study: Study, executor: Executor, recorder: Recorder, observe: Observer
     ) -> None:
         refused: list[int] = []
 
         def record_and_observe(progress: Progress) -> None:
             if progress.too_large is not None:
                 refused.append(progress.too_large)
-            if progress.finished:
-                for sink in sinks:
-                    sink.add(progress.finished)
-            observe(progress)
+            recorder.add(trial.number for trial in progress.finished)
+            waits = [f"{trouble}; training goes on" for trouble in recorder.troubles()]
+            observe(dataclasses.replace(progress, remarks=waits))
 
         checkpoints = self.paths.packs(study.name)
         spec = study.spec
@@ -172,16 +188,6 @@ class Project(Stores):
         confirmation = Confirmation(study.spec, top, self.tokens(study.spec))
         executor.run(confirmation)
         study.complete(confirmation.selection().model_dump(mode="json"))
-
-    def _open_sinks(self, study: Study) -> list[RecordSink]:
-        """Opens the sinks, and gives them what they may have missed."""
-        finished = [trial for trial in study.trials() if trial.state.finished]
-        sinks = self._sinks()
-        for sink in sinks:
-            sink.open(study.spec)
-            if finished:
-                sink.add(finished)
-        return sinks
 
     def _sinks(self) -> list[RecordSink]:
         return [ParquetSink(self.paths.parquet), self.mlflow()]
@@ -231,6 +237,13 @@ class Project(Stores):
                 "make one with: proxytune study create STUDY.yaml"
             )
         return max(complete, key=lambda pair: pair[0])[1]
+
+
+def _remark(study: Study, left: Undelivered) -> str:
+    return (
+        f"{left.sink} has {left.recorded} of {left.finished} trials; "
+        f"deliver the rest with: proxytune study sync {study.name}"
+    )
 
 
 def _candidates(trials: Sequence[TrialRecord]) -> list[Candidate]:

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +32,35 @@ for _name in ("mlflow", "alembic"):
 TRIAL, STATE, KIND = "proxytune.trial", "proxytune.state", "proxytune.kind"
 """Tags of runs; KIND is study, trial or transfer."""
 
-METRICS_PER_CALL = 1000
-"""MLflow's limit for one batch."""
+LOCAL = ("sqlite:", "file:")
+"""How the URIs of stores on this machine begin."""
 
 
 class MlflowSink:
-    """A tracking store (a RecordSink)."""
+    """A tracking store (a RecordSink). It is not touched before it is needed."""
+
+    # A few, so that a slow store is seen to make progress.
+    batch = 16
 
     def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
         """`artifacts` is the folder for artifacts of a local store; a server has its own."""
         self._uri, self._artifacts = tracking_uri, artifacts
-        with self._reachable():
-            if tracking_uri.startswith("sqlite:///"):
-                file = Path(tracking_uri.removeprefix("sqlite:///"))
-                file.parent.mkdir(parents=True, exist_ok=True)
-            self._client = MlflowClient(tracking_uri=tracking_uri)
+        self.remote = not tracking_uri.startswith(LOCAL)
         self._study: StudySpec | None = None
         self._experiment = self._parent = ""
         self._recorded: dict[int, str] = {}
 
-    def open(self, study: StudySpec) -> None:
+    @cached_property
+    def _client(self) -> MlflowClient:
+        if self._uri.startswith("sqlite:///"):
+            file = Path(self._uri.removeprefix("sqlite:///"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self._uri)
+
+    def __str__(self) -> str:
+        return f"MLflow at {masked(self._uri)}"
+
+    def open(self, study: StudySpec) -> Collection[int]:
         """Finds or makes the experiment and the parent run, and sees which trials are there."""
         self._study, self._recorded = study, {}
         with self._reachable():
@@ -61,11 +71,13 @@ class MlflowSink:
             self._describe_study(study)
             self._client.update_run(self._parent, status="RUNNING")
             for run in self._runs("trial"):
-                if run.info.status in ("FINISHED", "FAILED"):
-                    self._recorded[int(run.data.tags[TRIAL])] = run.info.run_id
+                number = int(run.data.tags[TRIAL])
+                if run.info.status in ("FINISHED", "FAILED") and number not in self._recorded:
+                    self._recorded[number] = run.info.run_id
                 else:
                     # Half written when a driver was killed; `add` writes it anew.
                     self._client.delete_run(run.info.run_id)
+        return set(self._recorded)
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
         """Writes a run for each trial that has none. A finished trial never changes."""
@@ -105,8 +117,7 @@ class MlflowSink:
             self._parent = (self._experiment and self._find_parent()) or ""
             if not self._parent:
                 raise RunError(
-                    f"MLflow at {masked(self._uri)} has no study {study!r}; "
-                    f"record it with: proxytune study run {study}"
+                    f"{self} has no study {study!r}; record it with: proxytune study sync {study}"
                 )
             run = self._make_run(f"transfer-{name}", "transfer", tags, self._parent)
             points = [(key, value, step) for key, c in curves.items() for step, value in c]
@@ -208,10 +219,11 @@ class MlflowSink:
         points: Sequence[tuple[str, float, int]],
         timestamp: int,
     ) -> None:
-        metrics = [Metric(name, value, timestamp, step) for name, value, step in points]
-        self._client.log_batch(run, params=[Param(k, str(v)) for k, v in params.items()])
-        for start in range(0, len(metrics), METRICS_PER_CALL):
-            self._client.log_batch(run, metrics=metrics[start : start + METRICS_PER_CALL])
+        self._client.log_batch(
+            run,
+            metrics=[Metric(name, value, timestamp, step) for name, value, step in points],
+            params=[Param(name, str(value)) for name, value in params.items()],
+        )
 
     def _finish_run(
         self,
@@ -251,7 +263,7 @@ class MlflowSink:
         except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
             # An ImportError: the driver of that database is not installed.
             reason = masked(str(error).strip().splitlines()[0])
-            raise RunError(f"MLflow at {masked(self._uri)} failed: {reason[:300]}") from None
+            raise RunError(f"{self} failed: {reason[:300]}") from None
 
 
 def _shape_tags(study: StudySpec) -> dict[str, str]:

@@ -5,14 +5,16 @@ curves/study=NAME/part-00000.parquet     their evaluations
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 
-from proxytune.errors import InputError
-from proxytune.records.parts import DataSet, Rows, reason, replace, write_parquet
+from proxytune.errors import InputError, RunError
+from proxytune.files import replace
+from proxytune.records.parts import DataSet, Rows, write_parquet
 from proxytune.records.record import TrialRecord
 from proxytune.records.schema import CURVES, TRIALS, curve_rows, trial_row
 from proxytune.spec.study import StudySpec
@@ -23,15 +25,31 @@ TRIALS_PER_PART = 256
 class ParquetSink:
     """Both data sets in one folder (a RecordSink)."""
 
+    batch = TRIALS_PER_PART
+    remote = False
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._study: StudySpec | None = None
 
-    def open(self, study: StudySpec) -> None:
-        """Makes the study's folders."""
+    def __str__(self) -> str:
+        return f"Parquet in {self._folder}"
+
+    def open(self, study: StudySpec) -> Collection[int]:
+        """Makes the study's folders, and sees which trials are there, with their curves."""
         self._study = study
         for data_set in _data_sets(self._folder, study.name):
-            data_set.prepare()
+            try:
+                data_set.prepare()
+                data_set.remove_damaged()
+            except OSError as error:
+                raise RunError(
+                    f"{data_set.partition}: cannot be written ({error.strerror})"
+                ) from None
+        of_trials, of_curves = _data_sets(self._folder, study.name)
+        with_curve = set(of_curves.read()["number"].to_pylist())
+        rows = of_trials.read().select(["number", "tokens"]).to_pylist()
+        return {r["number"] for r in rows if not r["tokens"] or r["number"] in with_curve}
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
         """Writes the parts that hold these trials anew; a trial that is there is replaced."""
@@ -71,19 +89,24 @@ def export_table(table: pa.Table, path: Path) -> None:
     writer = writers.get(path.suffix)
     if writer is None:
         raise InputError.of_field("--to", str(path), f"must end in {', '.join(writers)}")
-    try:
-        replace(path, path.with_name(f".{path.name}.new"), writer)
-    except OSError as error:
-        raise InputError.of_field(
-            "--to", str(path), f"cannot be written ({reason(error)})"
-        ) from None
+    obstacle = _obstacle(path)
+    if obstacle:
+        raise InputError.of_field("--to", str(path), f"cannot be written ({obstacle})")
+    replace(path, writer)
+
+
+def _obstacle(path: Path) -> str | None:
+    if path.is_dir():
+        return "it is a folder"
+    return None if os.access(path.parent, os.W_OK | os.X_OK) else "its folder is read-only"
 
 
 def _data_sets(folder: Path, study: str) -> tuple[DataSet, DataSet]:
     """Trials and curves of a study."""
+    remedy = f"write it anew with: proxytune study sync {study}"
     return (
-        DataSet(folder, "trials", "study", study, TRIALS),
-        DataSet(folder, "curves", "study", study, CURVES),
+        DataSet(folder, "trials", "study", study, TRIALS, remedy),
+        DataSet(folder, "curves", "study", study, CURVES, remedy),
     )
 
 

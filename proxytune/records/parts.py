@@ -6,9 +6,7 @@ Partitioned in Hive's way, so pandas, polars and DuckDB read all names as one ta
 written in `.new/`, which belongs to no data set, and then renamed.
 """
 
-import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from proxytune.errors import RunError
+from proxytune.files import replace
 
 NEW = ".new"
 """Not in the data sets: polars refuses a folder that holds a file of another kind."""
@@ -35,6 +34,8 @@ class DataSet:
     key: str
     name: str
     schema: pa.Schema
+    remedy: str = "move it away and run again, which writes it anew"
+    """What to do about a part that cannot be read."""
 
     @property
     def partition(self) -> Path:
@@ -42,14 +43,22 @@ class DataSet:
         return self.folder / self.table / f"{self.key}={self.name}"
 
     def prepare(self) -> None:
-        """Makes its folder."""
+        """Makes its folder, and removes what a killed writer left half written."""
+        shutil.rmtree(self._half_written, ignore_errors=True)
         self.partition.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> pa.Table:
         """All its rows, part by part."""
-        parts = sorted(self.partition.glob("part-*.parquet"))
-        rows = [row for part in parts for row in self._read(part)]
+        rows = [row for part in self._parts() for row in self._read(part)]
         return pa.Table.from_pylist(rows, schema=self.schema)
+
+    def remove_damaged(self) -> None:
+        """Removes parts that cannot be read, for the owner of a data set that can be rebuilt."""
+        for part in self._parts():
+            try:
+                self._read(part)
+            except RunError:
+                part.unlink()
 
     def read_part(self, part: int) -> Rows:
         """The rows of one part; none if there is no file."""
@@ -58,19 +67,20 @@ class DataSet:
     def write_part(self, part: int, rows: Rows) -> None:
         """Puts a part in the place of the one that is there."""
         path = self._path(part)
-        half_written = self.folder / NEW / f"{self.table}-{self.name}-{path.name}"
         contents = pa.Table.from_pylist(rows, schema=self.schema)
-        try:
-            half_written.parent.mkdir(parents=True, exist_ok=True)
-            self.prepare()
-            replace(path, half_written, lambda file: write_parquet(contents, file))
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written ({reason(error)})") from None
+        replace(path, lambda new: write_parquet(contents, new), self._half_written / path.name)
 
     def delete(self) -> None:
         """Removes all its parts."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.partition)
+
+    @property
+    def _half_written(self) -> Path:
+        return self.folder / NEW / self.table / self.partition.name
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.partition.glob("part-*.parquet"))
 
     def _path(self, part: int) -> Path:
         return self.partition / f"part-{part:05d}.parquet"
@@ -86,26 +96,10 @@ class DataSet:
         except (pa.ArrowException, OSError) as error:
             raise RunError(
                 f"{path}: is no Parquet file that can be read ({str(error).splitlines()[0]}); "
-                "move it away and run again, which writes it anew"
+                f"{self.remedy}"
             ) from None
-
-
-def replace(path: Path, half_written: Path, write: Callable[[Path], None]) -> None:
-    """Writes under another name, and renames when all is on disk."""
-    try:
-        write(half_written)
-        with half_written.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(half_written, path)
-    finally:
-        half_written.unlink(missing_ok=True)
 
 
 def write_parquet(table: pa.Table, file: Path) -> None:
     """Writes a table, compressed with zstd."""
     pq.write_table(table, file, compression="zstd")
-
-
-def reason(error: OSError) -> str:
-    """What the system says went wrong."""
-    return error.strerror or str(error)

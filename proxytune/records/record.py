@@ -1,6 +1,6 @@
 """A finished trial as it is recorded, and the interface of what records it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -63,10 +63,19 @@ class RecordSink(Protocol):
     """Where finished trials are recorded.
 
     Whatever is recorded can be recorded again: the study or the trial is replaced, not doubled.
+    Every method raises RunError if the sink cannot be reached or written.
     """
 
-    def open(self, study: StudySpec) -> None:
-        """Called once, before the first `add`, when a study starts or goes on."""
+    batch: int
+    """How many trials it is best given at once."""
+    remote: bool
+    """Whether it is kept elsewhere, and may be out of reach for a while."""
+
+    def open(self, study: StudySpec) -> Collection[int]:
+        """Called before the first `add`, when a study starts or goes on, and after a failure.
+
+        Returns the numbers of the trials that are recorded whole; what is not whole is removed.
+        """
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
         """Called with finished trials, some of which may have been added before."""

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState as OptunaState
 
 from proxytune.records.record import TrialRecord, TrialState
 from proxytune.search.pruners import pruner
 from proxytune.search.samplers import sampler
 from proxytune.search.space import suggest
+from proxytune.search.storage import batch
 from proxytune.search.trials import CURVE, PACK, REASON, SEED, record_of
 from proxytune.spec.pack import Evaluation, Member, PackSpec
 from proxytune.spec.study import StudySpec
@@ -21,7 +23,7 @@ from proxytune.spec.study import StudySpec
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What just happened in a study: evaluations, and trials that have ended."""
+    """What just happened in a study: evaluations, trials that have ended, and things to know."""
 
     evaluations: Sequence[Evaluation] = ()
     finished: Sequence[TrialRecord] = ()
@@ -29,6 +31,7 @@ class Progress:
     """Trials in its packs, where that was just chosen."""
     too_large: int | None = None
     """Members of a pack that did not fit into memory, and goes on in halves."""
+    remarks: Sequence[str] = ()
 
 
 PACK_SIZE = "proxytune.pack_size"
@@ -43,6 +46,7 @@ class SearchSource:
     def __init__(
         self,
         study: optuna.Study,
+        storage: BaseStorage,
         spec: StudySpec,
         tokens: Path,
         checkpoints: Path,
@@ -51,6 +55,7 @@ class SearchSource:
         self._study, self._spec = study, spec
         self._study.pruner = pruner(spec.search.pruner, spec.training.evaluation_steps())
         self._tokens, self._checkpoints, self._observe = tokens, checkpoints, observe
+        self._storage = storage
         self._live: dict[int, optuna.Trial] = {}
         self._curves: dict[int, list[Evaluation]] = {}
         self._pruned: set[int] = set()
@@ -71,11 +76,12 @@ class SearchSource:
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
         """Tells Optuna; all members of an evaluation before any of them is judged."""
         news = [e for e in evaluations if self._is_new(e)]
-        for evaluation in news:
-            self._curves.setdefault(evaluation.number, []).append(evaluation)
-            self._report(evaluation)
-        ended = {e.number: state for e in news if (state := self._judge(pack, e)) is not None}
-        finished = [self._tell(number, state) for number, state in ended.items()]
+        with batch(self._storage):
+            for evaluation in news:
+                self._curves.setdefault(evaluation.number, []).append(evaluation)
+                self._report(evaluation)
+            ended = {e.number: state for e in news if (state := self._judge(pack, e)) is not None}
+            finished = [self._tell(number, state) for number, state in ended.items()]
         self._pruned |= {n for n, state in ended.items() if state is TrialState.PRUNED}
         self._observe(Progress(news, finished))
         # A pack that was restored may hold members that were dropped since its checkpoint.
@@ -89,7 +95,9 @@ class SearchSource:
         """Those of its members that have no result are told to have failed, and why."""
         self._checkpoint(pack.name).unlink(missing_ok=True)
         lost = [m.number for m in pack.members if m.number in self._live]
-        self._observe(Progress(finished=[self._tell(n, TrialState.FAILED, reason) for n in lost]))
+        with batch(self._storage):
+            failed = [self._tell(number, TrialState.FAILED, reason) for number in lost]
+        self._observe(Progress(finished=failed))
 
     def too_large(self, pack: PackSpec) -> None:
         """Halves the pack, and the size of those to come.
@@ -118,10 +126,11 @@ class SearchSource:
         # One that is there already is of a deleted study that had the same name.
         self._checkpoint(name).unlink(missing_ok=True)
         trials = []
-        for _ in range(size):
-            self._study.sampler = self._sampler(self._asked)
-            trials.append(self._enter(self._study.ask(), name))
-            self._asked += 1
+        with batch(self._storage):
+            for _ in range(size):
+                self._study.sampler = self._sampler(self._asked)
+                trials.append(self._enter(self._study.ask(), name))
+                self._asked += 1
         return self._pack(name, trials)
 
     def _enter(self, trial: optuna.Trial, pack: str) -> optuna.Trial:
@@ -200,15 +209,15 @@ class SearchSource:
         if reason is not None:
             trial.set_user_attr(REASON, reason)
         if state is TrialState.COMPLETE:
-            self._study.tell(trial, curve[-1].validation_loss)
+            told = self._study.tell(trial, curve[-1].validation_loss)
         elif state is TrialState.DIVERGED:
             # An infinite loss, so that the sampler learns from it.
-            self._study.tell(trial, float("inf"))
+            told = self._study.tell(trial, float("inf"))
         elif state is TrialState.PRUNED:
-            self._study.tell(trial, state=OptunaState.PRUNED)
+            told = self._study.tell(trial, state=OptunaState.PRUNED)
         else:
-            self._study.tell(trial, state=OptunaState.FAIL)
-        return record_of(self._study.get_trials(deepcopy=False)[number], self._spec)
+            told = self._study.tell(trial, state=OptunaState.FAIL)
+        return record_of(told, self._spec)
 
 
 def pack_size_of(study: optuna.Study, spec: StudySpec) -> int | None:

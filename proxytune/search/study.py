@@ -1,5 +1,6 @@
 """A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ class Study:
     """A study in storage."""
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
+        self._storage = storage
         try:
             self._optuna = optuna.load_study(study_name=name, storage=storage)
             self.spec = StudySpec.model_validate_json(self._optuna.user_attrs[SPEC])
@@ -89,6 +91,16 @@ class Study:
         trials = self._optuna.get_trials(deepcopy=False)
         return [record_of(trial, self.spec) for trial in trials if PACK in trial.user_attrs]
 
+    def finished(self) -> list[int]:
+        """Numbers of the trials that will not change any more."""
+        trials = self._optuna.get_trials(deepcopy=False)
+        return [t.number for t in trials if t.state.is_finished() and PACK in t.user_attrs]
+
+    def records(self, numbers: Sequence[int]) -> list[TrialRecord]:
+        """These trials, in this order."""
+        trials = self._optuna.get_trials(deepcopy=False)
+        return [record_of(trials[number], self.spec) for number in numbers]
+
     @property
     def flops(self) -> dict[str, float]:
         """Floating-point operations of training: of trials, as far as they got; of fresh seeds.
@@ -111,7 +123,7 @@ class Study:
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
         """Where an executor gets this study's packs."""
-        return SearchSource(self._optuna, self.spec, tokens, checkpoints, observe)
+        return SearchSource(self._optuna, self._storage, self.spec, tokens, checkpoints, observe)
 
 
 def study_names(storage: BaseStorage) -> list[str]:

@@ -1,7 +1,6 @@
 """A pack's state in one file, replaced as a whole."""
 
 import json
-import os
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from proxytune.errors import RunError
+from proxytune.files import replace
 from proxytune.spec.pack import Evaluation
 
 
@@ -29,22 +29,20 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Replaces the file; one that is there is always whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        with new.open("wb") as file:
-            torch.save(
-                {
-                    "steps": self.steps,
-                    "numbers": self.numbers,
-                    "weights": self.weights,
-                    "moments": list(self.moments),
-                    "curve": json.dumps([e.model_dump() for e in self.curve]),
-                },
-                file,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        contents = {
+            "steps": self.steps,
+            "numbers": self.numbers,
+            "weights": self.weights,
+            "moments": list(self.moments),
+            "curve": json.dumps([e.model_dump() for e in self.curve]),
+        }
+
+        def write(new: Path) -> None:
+            # Given a path, torch would say nothing of a full disk.
+            with new.open("wb") as file:
+                torch.save(contents, file)
+
+        replace(path, write, path.with_suffix(".new"))
 
     @classmethod
     def load(cls, path: Path | None) -> Self | None:

@@ -1,13 +1,14 @@
 """A transfer as one document, and its files: projection.yaml, projection.json and check.png."""
 
 import json
-import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from proxytune.files import replace
 from proxytune.transfer.check import CheckRun
 from proxytune.transfer.selection import Selection
 from proxytune.transfer.verdict import Verdict
@@ -47,7 +48,6 @@ def check_document(run: CheckRun, verdict: Verdict) -> dict[str, Any]:
 
 def write_documents(document: dict[str, Any], folder: Path) -> list[Path]:
     """Writes the document as YAML and as JSON; each file is replaced as a whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     # Through JSON, so that the YAML holds plain types only.
     plain = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     texts = {
@@ -57,10 +57,5 @@ def write_documents(document: dict[str, Any], folder: Path) -> list[Path]:
         folder / "projection.json": plain + "\n",
     }
     for path, text in texts.items():
-        new = path.with_name(f".{path.name}.new")
-        try:
-            new.write_text(text, encoding="utf-8")
-            os.replace(new, path)
-        finally:
-            new.unlink(missing_ok=True)
+        replace(path, partial(Path.write_text, data=text, encoding="utf-8"))
     return list(texts)

@@ -116,6 +116,12 @@ class RecordSinkContract:
         self.opened(store, study).add(records[1:])
         assert self.seen(store, study) == [expected(record) for record in records]
 
+    def test_opening_tells_which_trials_are_there(self, store: Path, study: StudySpec) -> None:
+        sink = self.sink(store)
+        assert set(sink.open(study)) == set()
+        sink.add([trial(study, 3), trial(study, 1, TrialState.FAILED)])
+        assert set(self.sink(store).open(study)) == {1, 3}
+
     @pytest.mark.parametrize("acts", [0, 1])
     def test_what_a_killed_driver_left_half_written_is_repaired(
         self, store: Path, study: StudySpec, acts: int, monkeypatch: pytest.MonkeyPatch

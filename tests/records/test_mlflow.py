@@ -228,7 +228,7 @@ def test_a_transfer_is_a_run_with_verdict_curves_and_files(
 def test_a_transfer_of_a_study_that_the_store_does_not_have_is_refused(
     store: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"no study 'elsewhere'; .*proxytune study run elsewhere"):
+    with pytest.raises(RunError, match=r"no study 'elsewhere'; .*proxytune study sync elsewhere"):
         log_transfer(sink_of(store), "elsewhere", tmp_path / "projection.yaml")
 
 

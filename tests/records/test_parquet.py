@@ -210,16 +210,40 @@ def test_more_than_256_trials_span_parts_of_which_only_the_changed_one_is_writte
     assert rows[299]["state"] == "pruned"
 
 
-def test_a_corrupt_part_is_refused_in_one_message_and_left_as_it_is(folder: Path) -> None:
+def test_a_corrupt_part_is_refused_by_readers_in_one_message(folder: Path) -> None:
     part = folder / "trials" / "study=one" / "part-00000.parquet"
     corrupt = part.read_bytes()[:-20]
     part.write_bytes(corrupt)
-    message = r"part-00000\.parquet: is no Parquet file .*run again, which writes it anew"
-    for touch in (lambda: add(folder, study_named("one"), 2), lambda: read_trials(folder, "one")):
-        with pytest.raises(RunError, match=message) as refusal:
-            touch()
-        assert "\n" not in str(refusal.value)
+    message = r"part-00000\.parquet: is no Parquet file .*proxytune study sync one"
+    with pytest.raises(RunError, match=message) as refusal:
+        read_trials(folder, "one")
+    assert "\n" not in str(refusal.value)
     assert part.read_bytes() == corrupt
+
+
+@pytest.mark.parametrize("table", ["trials", "curves"])
+@pytest.mark.parametrize("harm", ["corrupt", "missing"])
+def test_trials_of_a_part_that_is_not_whole_count_as_missing(
+    folder: Path, table: str, harm: str
+) -> None:
+    before = read_with_polars(folder / table)
+    spec, part = study_named("one"), folder / table / "study=one" / "part-00000.parquet"
+    part.unlink() if harm == "missing" else part.write_bytes(part.read_bytes()[:-20])
+    sink = ParquetSink(folder)
+    assert sink.open(spec) == set()
+    sink.add([trial(spec, 0), trial(spec, 1)])
+    assert read_with_polars(folder / table) == before
+    assert ParquetSink(folder).open(spec) == {0, 1}
+
+
+def test_opening_removes_what_a_killed_writer_left(folder: Path) -> None:
+    left = folder / ".new" / "trials" / "study=one" / "part-00009.parquet"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"PAR1")
+    ParquetSink(folder).open(study_named("two"))
+    assert left.exists()
+    ParquetSink(folder).open(study_named("one"))
+    assert not left.exists()
 
 
 def read_csv(path: Path) -> Rows:
@@ -250,7 +274,7 @@ def test_an_export_holds_every_trial_and_column(folder: Path, ending: str, read:
         ("trials.xlsx", r"trials\.xlsx': must end in \.parquet, \.csv, \.json"),
         ("trials", r"trials': must end in \.parquet"),
         ("no/such/folder/trials.csv", r"there is no folder .*no/such/folder"),
-        ("folder.csv", r"folder\.csv': cannot be written \(Is a directory\)"),
+        ("folder.csv", r"folder\.csv': cannot be written \(it is a folder\)"),
     ],
 )
 def test_an_export_elsewhere_is_refused(folder: Path, name: str, allowed: str) -> None:

@@ -1,0 +1,41 @@
+"""Files and folders that are written under another name, and get their own when they are whole."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from proxytune.errors import RunError
+
+
+def replace(path: Path, write: Callable[[Path], object], new: Path | None = None) -> None:
+    """Has a file or folder written as `new`, by default beside it, and gives it its name.
+
+    Whoever looks at `path` sees what was there before, or all of what is new. Raises RunError
+    that names `path` if it cannot be written; nothing is left of it then.
+    """
+    new = new or path.with_name(f".{path.name}.new")
+    try:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(new)
+        _sync(new)
+        os.replace(new, path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        _remove(new)
+
+
+def _sync(written: Path) -> None:
+    """Has what was written reach the disk: a name must not be there before its contents."""
+    for file in written.iterdir() if written.is_dir() else (written,):
+        with file.open("rb") as contents:
+            os.fsync(contents.fileno())
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)

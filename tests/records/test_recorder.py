@@ -1,0 +1,152 @@
+"""Laws of the recorder: all trials, in order, once, and nobody waits for a sink."""
+
+import time
+from collections.abc import Collection, Sequence
+
+import pytest
+
+from proxytune.errors import RunError
+from proxytune.records import recorder as of_recorder
+from proxytune.records.record import RecordSink, TrialRecord
+from proxytune.records.recorder import Recorder
+from proxytune.spec.study import StudySpec
+from tests.records.examples import study, trial
+
+STUDY = study("followed")
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LINGER_SECONDS", "RETRY_SECONDS", "LONGEST_RETRY_SECONDS"):
+        monkeypatch.setattr(of_recorder, name, 0.005)
+
+
+class Store:
+    """A sink that keeps what it is given, unless it is down (a RecordSink)."""
+
+    batch = 4
+    remote = True
+
+    def __init__(self, there: Sequence[int] = ()) -> None:
+        self.numbers = list(there)
+        self.given = 0
+        self.down: range | None = None
+        """The attempts that fail."""
+        self.seconds = 0.0
+        """How long each `add` takes."""
+        self.attempts = 0
+        self.closed: list[bool] = []
+
+    def open(self, study: StudySpec) -> Collection[int]:
+        self._answer()
+        return set(self.numbers)
+
+    def add(self, trials: Sequence[TrialRecord]) -> None:
+        time.sleep(self.seconds)
+        # It fails with some of them written.
+        self.numbers += [t.number for t in trials[:1] if t.number not in self.numbers]
+        self._answer()
+        self.given += len(trials)
+        self.numbers += [t.number for t in trials if t.number not in self.numbers]
+
+    def close(self, *, complete: bool) -> None:
+        self._answer()
+        self.closed.append(complete)
+
+    def delete(self, study: str) -> None:
+        raise NotImplementedError
+
+    def _answer(self) -> None:
+        self.attempts += 1
+        if self.down is not None and self.attempts in self.down:
+            raise RunError("the store is down")
+
+
+def recorder(*sinks: RecordSink, before: Sequence[int] = (), patience: float = 5.0) -> Recorder:
+    def read(numbers: Sequence[int]) -> list[TrialRecord]:
+        return [trial(STUDY, number) for number in numbers]
+
+    return Recorder(STUDY, sinks, before, read, patience)
+
+
+def test_a_sink_gets_what_it_lacks_in_the_order_of_finishing() -> None:
+    store = Store(there=[2])
+    running = recorder(store, before=[2, 0])
+    for numbers in ([5, 3], [4], [1, 6, 7, 8, 9]):
+        running.add(numbers)
+    assert running.finish(complete=True) == []
+    assert store.numbers == [2, 0, 5, 3, 4, 1, 6, 7, 8, 9]
+    assert store.given == 9
+    assert store.closed == [True]
+
+
+def test_a_sink_that_was_down_for_a_while_has_everything_once() -> None:
+    store = Store()
+    store.down = range(5, 12)
+    running = recorder(store)
+    for number in range(40):
+        running.add([number])
+        time.sleep(0.002)
+    assert running.finish(complete=False) == []
+    assert store.attempts > 12
+    assert store.numbers == list(range(40))
+    assert store.closed == [False]
+
+
+def test_what_a_sink_fails_with_is_told_once() -> None:
+    store = Store()
+    store.down = range(1, 10)
+    running = recorder(store)
+    running.add([0])
+    heard: list[str] = []
+    while store.attempts < 8:
+        heard += running.troubles()
+        time.sleep(0.002)
+    assert heard + running.troubles() == ["the store is down"]
+    running.finish(complete=True)
+
+
+@pytest.mark.parametrize("first", [1, 2], ids=["from the start", "after it was opened"])
+def test_a_sink_that_never_comes_back_is_left_and_the_others_are_whole(first: int) -> None:
+    gone, well = Store(), Store()
+    gone.down = range(first, 1_000_000)
+    running = recorder(gone, well, patience=0.2)
+    running.add(range(10))
+    (left,) = running.finish(complete=True)
+    assert (left.sink, left.finished, left.reason) == (gone, 10, "the store is down")
+    assert left.recorded < 10
+    assert well.numbers == list(range(10))
+    attempts = gone.attempts
+    time.sleep(0.1)
+    assert gone.attempts <= attempts + 1
+
+
+def test_a_slow_sink_delays_neither_who_adds_nor_the_other_sinks() -> None:
+    slow, well = Store(), Store()
+    slow.seconds = 0.3
+    running = recorder(slow, well, patience=0.0)
+    running.add(range(100))
+    while len(well.numbers) < 100:
+        time.sleep(0.005)
+    assert len(slow.numbers) < 100
+    running.finish(complete=True)
+
+
+def test_progress_extends_the_time_to_finish() -> None:
+    slow = Store()
+    slow.seconds = 0.1
+    running = recorder(slow, patience=0.3)
+    running.add(range(40))
+    assert running.finish(complete=True) == []
+    assert slow.numbers == list(range(40))
+
+
+def test_a_mistake_of_a_sink_is_not_hidden() -> None:
+    class Mistaken(Store):
+        def add(self, trials: Sequence[TrialRecord]) -> None:
+            raise KeyError("no such column")
+
+    running = recorder(Mistaken())
+    running.add([0])
+    with pytest.raises(KeyError, match="no such column"):
+        running.finish(complete=True)
