@@ -148,10 +148,10 @@ class PlainTrainer:
         self._tokens = TokenData.load(pack.tokens)
         self._step = 0
 
-    def train(self, steps: int) -> Tensor:
-        """So many steps more; their losses (S,)."""
+    def train_to(self, stop: int) -> Tensor:
+        """Trains until so many steps are done in all; the losses on the way (S,)."""
         losses = []
-        for _ in range(steps):
+        while self._step < stop:
             loss = self._loss(self._batch())
             loss.backward()
             if self._pack.training.clip_norm is not None:
@@ -180,7 +180,7 @@ class PlainTrainer:
         """The whole training; the validation losses of all evaluations."""
         losses = []
         for stop in self._pack.training.evaluation_steps():
-            self.train(stop - self._step)
+            self.train_to(stop)
             losses.append(self.validate())
         return losses
 

@@ -1,5 +1,7 @@
-"""What every library says when memory runs out, in one word: PackTooLarge."""
+"""Memory of the CPU: kept from step to step; and one word for running out of it anywhere."""
 
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +15,21 @@ ALLOCATION_FAILURES = (
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
 """How plain RuntimeErrors of torch begin or go on that mean that memory ran out."""
+
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+"""Options of mallopt(3)."""
+
+
+def keep_freed_memory() -> None:
+    """Has this process keep what tensors free, for the tensors of the next step.
+
+    By default, glibc gives large blocks back at once, and the system then clears every page of
+    them anew in each step: a sixth of the time of a pack of eight small proxies.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager

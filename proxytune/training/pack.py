@@ -17,7 +17,7 @@ from proxytune.model.transformer import PackedTransformer
 from proxytune.scaling.projection import project
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.training.checkpoint import Checkpoint
-from proxytune.training.memory import within_memory
+from proxytune.training.memory import keep_freed_memory, within_memory
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.schedule import lr_factor
 
@@ -33,6 +33,7 @@ class PackTrainer:
     @within_memory()
     def __init__(self, pack: PackSpec) -> None:
         torch.set_num_threads(pack.threads)
+        keep_freed_memory()
         self._pack = pack
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tokens = TokenData.load(pack.tokens)
