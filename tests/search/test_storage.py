@@ -40,7 +40,11 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
 @pytest.mark.parametrize(
     ("url", "module", "what"),
     [
-        ("postgresql://someone:s3cret@host/name", "psycopg", r"pip install 'proxytune\[postgres\]'"),
+        (
+            "postgresql://someone:s3cret@host/name",
+            "psycopg",
+            r"pip install 'proxytune\[postgres\]'",
+        ),
         ("mysql://someone:s3cret@host/name", "MySQLdb", r"its driver MySQLdb is not installed"),
     ],
 )
