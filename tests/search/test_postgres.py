@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
+import psycopg
 import pytest
 from click.testing import Result
 from mlflow import MlflowClient
@@ -29,12 +30,9 @@ def test_a_wrong_password_is_refused_and_not_repeated(
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_client_has_no_access_to_the_others_database(
-    databases: Databases, tmp_path: Path
-) -> None:
-    url = databases.optuna.removesuffix("optuna") + "mlflow"
-    with pytest.raises(InputError, match="cannot be used"):
-        open_storage(tmp_path / "journal", url)
+def test_a_client_cannot_even_connect_to_the_others_database(databases: Databases) -> None:
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(databases.optuna.removesuffix("optuna") + "mlflow")
 
 
 def test_a_study_goes_on_when_its_database_was_restarted(
