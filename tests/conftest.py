@@ -1,5 +1,6 @@
-"""What all tests share: small shapes, and tokens prepared once."""
+"""What all tests share: small shapes, tokens prepared once, and servers started once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from proxytune.data.tokens import prepare
 from proxytune.spec.shape import Shape
 from proxytune.spec.training import DataSpec
+from tests.servers import Databases, Postgres, running_mlflow, running_postgres
 
 TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range(2000))
 
@@ -34,3 +36,23 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tokens(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The token cache of `text_file`."""
     return prepare(DataSpec(text=(str(text_file),)), 16, tmp_path_factory.mktemp("tokens"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, empty."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: Postgres) -> Databases:
+    """Its databases, for Optuna and for MLflow, as they are deployed."""
+    return postgres.create()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of MLflow's server on PostgreSQL, as it is deployed."""
+    with running_mlflow(databases, tmp_path_factory.mktemp("mlflow-server")) as address:
+        yield address

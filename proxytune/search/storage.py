@@ -22,12 +22,25 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
         journal.parent.mkdir(parents=True, exist_ok=True)
         return Journal(journal)
     try:
-        return RDBStorage(url)
+        # A server that was restarted is found again: its old connections are tried before use.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        raise InputError.of_field(
+            "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
+        ) from None
     except Exception as error:
         # SQLAlchemy's message would print the URL; its class says what went wrong.
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used ({type(error).__name__})"
         ) from None
+
+
+def _missing_driver(error: ImportError) -> str:
+    # Optuna wraps what Python raised, which knows the driver's name.
+    driver = getattr(error.__cause__, "name", None) or error.name
+    if driver == "psycopg":
+        return "psycopg is not installed; pip install 'proxytune[postgres]'"
+    return f"its driver {driver} is not installed"
 
 
 def empty_storage() -> BaseStorage:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from mlflow import MlflowClient
@@ -63,6 +64,27 @@ class TestMlflowSink(RecordSinkContract):
 
     def seen(self, store: Path, study: StudySpec) -> list[Seen]:
         return seen(MlflowClient(tracking_uri=uri_of(store)), study.name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+class TestMlflowServerSink(RecordSinkContract):
+    """A server on PostgreSQL, which hands artifacts through."""
+
+    last_act = "mlflow.MlflowClient.set_terminated"
+    address: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store(cls, mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        cls.address = mlflow_server
+        return tmp_path_factory.mktemp("unused")
+
+    def sink(self, store: Path) -> MlflowSink:
+        return MlflowSink(self.address, None)
+
+    def seen(self, store: Path, study: StudySpec) -> list[Seen]:
+        return seen(MlflowClient(tracking_uri=self.address), study.name)
 
 
 def seen(client: MlflowClient, study: str) -> list[Seen]:

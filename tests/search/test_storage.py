@@ -37,6 +37,26 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     assert refused.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("url", "module", "what"),
+    [
+        (
+            "postgresql://someone:s3cret@host/name",
+            "psycopg",
+            r"pip install 'proxytune\[postgres\]'",
+        ),
+        ("mysql://someone:s3cret@host/name", "MySQLdb", r"its driver MySQLdb is not installed"),
+    ],
+)
+def test_a_missing_driver_is_named_with_what_installs_it(
+    url: str, module: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as Python sees a module that is not there
+    with pytest.raises(InputError, match=rf"^storage = .*cannot be used: .*{what}") as refused:
+        open_storage(tmp_path / "journal", url)
+    assert "s3cret" not in str(refused.value)
+
+
 WRITER = """
 import os, signal, sys
 from pathlib import Path

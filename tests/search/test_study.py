@@ -24,10 +24,16 @@ class Stores:
         return open_storage(self._folder / "new" / "optuna.journal", self._url)
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture(params=["journal", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    return Stores(tmp_path, url if request.param == "sqlite" else None)
+    if request.param == "journal":
+        return Stores(tmp_path, None)
+    if request.param == "sqlite":
+        return Stores(tmp_path, f"sqlite:///{tmp_path / 'optuna.db'}")
+    stores = Stores(tmp_path, request.getfixturevalue("databases").optuna)
+    for study in optuna.get_all_study_names(stores.open()):
+        optuna.delete_study(study_name=study, storage=stores.open())
+    return stores
 
 
 def test_a_study_is_found_as_it_was_defined(stores: Stores) -> None:
