@@ -1,5 +1,8 @@
-"""A pack that memory does not hold is an error of its own kind."""
+"""A pack keeps the memory it has had; one that memory does not hold is an error of its own kind."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,37 @@ from proxytune.training.memory import within_memory
 from proxytune.training.pack import start_pack
 from tests.packs import TRAINING, hyperparameters, members, pack
 from tests.search.fakes import Recording
+
+PAGE_FAULTS = """
+import resource, sys
+from proxytune.spec.pack import PackSpec
+from proxytune.training.pack import PackTrainer
+
+trainer = PackTrainer(PackSpec.model_validate_json(sys.stdin.read()))
+trainer.advance()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+trainer.advance()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others return no blocks")
+def test_later_steps_fault_no_memory_in_again(shape: Shape, tokens: Path) -> None:
+    """In a process of its own, since the setting is the process's."""
+    four = pack(
+        shape.at(vocab_size=4096),
+        tokens,
+        members(*[hyperparameters()] * 4),
+        TRAINING.model_copy(update={"steps": 20, "evaluations": 2, "batch_size": 16}),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PAGE_FAULTS],
+        input=four.model_dump_json(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 1000
 
 
 def test_a_batch_of_petabytes_is_too_large(shape: Shape, tokens: Path) -> None:
