@@ -5,8 +5,9 @@ Shapes, as suffixes of names: K members in training, S steps since the last eval
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,9 @@ from proxytune.training.checkpoint import Checkpoint
 from proxytune.training.memory import keep_freed_memory, within_memory
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.schedule import lr_factor
+
+BATCHES_AHEAD = 32
+"""Batches that are sent to the device together."""
 
 
 def start_pack(pack: PackSpec) -> "PackTrainer":
@@ -137,33 +141,35 @@ class PackTrainer:
         return next(s for s in self._pack.training.evaluation_steps() if s > self._optimizer.steps)
 
     def _train_to(self, stop: int) -> tuple[Tensor, Tensor, list[float]]:
-        """Losses (S, K); gradient norms (K,) and learning-rate factors of the last step."""
+        """Losses (S, K); gradient norms (K,) and learning-rate factors of the last step.
+
+        Nothing waits for the device before the end: neither are losses read, nor are factors and
+        batches sent one by one.
+        """
+        steps = range(self._optimizer.steps, stop)
+        factors_SxK = self._of_members([self._lr_factors(step) for step in steps])
         losses = []
-        while self._optimizer.steps < stop:
-            step = self._optimizer.steps
-            batch = self._training_batch(step)
-            factors = [
-                lr_factor(self._pack.training, member.hyperparameters.warmup_fraction, step)
-                for member in self._members
-            ]
+        for batch, factor_K in zip(self._batches(steps), factors_SxK, strict=True):
             loss_K = self._model.loss(batch)
             torch.autograd.backward(loss_K.sum())
-            norm_K = self._optimizer.step(self._of_members(factors))
-            # Kept on the device: reading a loss would wait for it.
+            norm_K = self._optimizer.step(factor_K)
             losses.append(loss_K.detach())
-        return torch.stack(losses), norm_K, factors
+        return torch.stack(losses), norm_K, self._lr_factors(stop - 1)
 
-    def _training_batch(self, step: int) -> Tensor:
-        pack = self._pack
-        return self._to_device(
-            training_batch(
-                self._tokens.train,
-                pack.data_seed,
-                step,
-                pack.training.batch_size,
-                pack.shape.seq_len,
+    def _lr_factors(self, step: int) -> list[float]:
+        training = self._pack.training
+        warmups = [member.hyperparameters.warmup_fraction for member in self._members]
+        return [lr_factor(training, warmup, step) for warmup in warmups]
+
+    def _batches(self, steps: range) -> Iterator[Tensor]:
+        """The batches of these steps, (B, T + 1) each, on the device some time ahead."""
+        pack, tokens = self._pack, self._tokens.train
+        size, length = pack.training.batch_size, pack.shape.seq_len
+        for first in range(steps.start, steps.stop, BATCHES_AHEAD):
+            ahead = range(first, min(first + BATCHES_AHEAD, steps.stop))
+            yield from self._to_device(
+                np.stack([training_batch(tokens, pack.data_seed, s, size, length) for s in ahead])
             )
-        )
 
     @torch.no_grad()
     def _validate(self) -> Tensor:
@@ -202,7 +208,7 @@ class PackTrainer:
             for member, train, validation, norm, factor in rows
         ]
 
-    def _of_members(self, values: Sequence[float]) -> Tensor:
+    def _of_members(self, values: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self._device)
 
     def _to_device(self, batch: object) -> Tensor:

@@ -1,4 +1,4 @@
-"""A pack keeps the memory it has had; one that memory does not hold is an error of its own kind."""
+"""A pack keeps the memory it has had; that it does not fit is an error of its own kind."""
 
 import platform
 import subprocess
