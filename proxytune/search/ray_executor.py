@@ -29,7 +29,7 @@ OBJECT_STORE_BYTES = 80 * 2**20
 
 
 class RayExecutor:
-    """Trains as many packs at once as the cluster's CPUs and GPUs hold."""
+    """Trains as many packs at once as the cluster's CPUs and GPUs hold, or as it is told."""
 
     def __init__(
         self, start: RunnerFactory, execution: ExecutionSpec, address: str | None = None
@@ -56,7 +56,9 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """How many packs the cluster holds at once, at least one."""
+        """How many packs train at once, at least one."""
+        if self._execution.max_packs is not None:
+            return self._execution.max_packs
         there = ray.cluster_resources()
         needs = self._resources().items()
         fits = [there.get(kind.upper(), 0.0) / need for kind, need in needs if need]

@@ -118,3 +118,6 @@ class ExecutionSpec(Spec):
     """CPU cores, and threads, a pack takes."""
     gpus_per_pack: float | None = Field(None, ge=0)
     """GPUs a pack takes, fractions allowed; null: 1 where there are GPUs, else 0."""
+    max_packs: PositiveInt | None = None
+    """Packs in training at once; null: as many as the cluster holds when the study starts. Of a
+    larger number some wait, and an autoscaling cluster grows for them."""

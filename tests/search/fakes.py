@@ -159,12 +159,15 @@ class Recording:
         self.finished: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self.split: list[str] = []
+        self.most_in_training = 0
 
     def next_pack(self) -> PackSpec | None:
         if not self._waiting:
             return None
         pack = self._waiting.pop(0)
         self.given.append(pack.name)
+        ended = len(self.finished) + len(self.failed) + len(self.split)
+        self.most_in_training = max(self.most_in_training, len(self.given) - ended)
         return pack
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:

@@ -31,6 +31,17 @@ class TestRayExecutor(ExecutorContract):
         with RayExecutor(start_bowl, ExecutionSpec()) as executor:
             yield executor
 
+    def test_no_more_packs_train_at_once_than_it_is_told(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        from proxytune.search.ray_executor import RayExecutor
+
+        source = Recording([bowl_pack(name, tmp_path) for name in ("first", "second")])
+        alone = RayExecutor(start_bowl, ExecutionSpec(max_packs=1))
+        alone.run(source)
+        assert source.finished == ["first", "second"]
+        assert source.most_in_training == 1
+
     @pytest.fixture(scope="class")
     @classmethod
     def bereft(
