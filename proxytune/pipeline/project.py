@@ -146,11 +146,11 @@ class Project(Stores):
                     self._confirm(study, executor)
         finally:
             left = recorder.finish(complete=study.completed is not None)
-            observe(Progress(remarks=[_remark(study, one) for one in left if one.sink.remote]))
-        for one in left:
             # Training has lost nothing, but this machine has a fault that its owner must hear of.
-            if not one.sink.remote:
-                raise RunError(f"{one.reason}; {_remark(study, one)}")
+            faults = [one for one in left if one.reason and not one.sink.remote]
+            observe(Progress(remarks=[_remark(study, one) for one in left if one not in faults]))
+        for one in faults:
+            raise RunError(f"{one.reason}; {_remark(study, one)}")
 
     def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
         """As many trials as pay, by what is measured where packs train."""
