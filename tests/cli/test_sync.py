@@ -129,3 +129,21 @@ def test_a_study_whose_parquet_cannot_be_written_is_complete_and_fails(
     assert synced(home)["Parquet"] == (4, 4)
     stores = values_in_stores(home, "tiny")
     assert stores["optuna"] == stores["parquet"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_transfer_whose_mlflow_is_away_keeps_its_result_with_one_notice(
+    own_home: Path, target_file: Path
+) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    where = ("--home", own_home, "--tracking-uri", away)
+    result = proxytune("transfer", "--target", target_file, "--json", *where)
+    document = json.loads(result.stdout)
+    assert result.exit_code == {"pass": 0, "fail": 1}[document["check"]["verdict"]]
+    *told, notice = result.stderr.splitlines()
+    assert {line.split(":")[0] for line in told} == {"check"}
+    assert notice.startswith(f"Warning: MLflow at {away} failed: ")
+    assert notice.endswith("; the result is in its files, but not in MLflow")
+    folder = own_home / "transfers" / "tiny" / "wide"
+    assert json.loads((folder / "projection.json").read_text()) == document
+    assert (folder / "check.png").exists()
