@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from proxytune.errors import RunError
@@ -22,7 +23,9 @@ def replace(path: Path, write: Callable[[Path], object], new: Path | None = None
         _sync(new)
         os.replace(new, path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+        # By number: some libraries put a text of their own in the place of the system's.
+        reason = os.strerror(error.errno) if error.errno else error
+        raise RunError(f"{path}: cannot be written ({reason})") from error
     finally:
         _remove(new)
 
@@ -38,4 +41,6 @@ def _remove(leftover: Path) -> None:
     if leftover.is_dir():
         shutil.rmtree(leftover, ignore_errors=True)
     else:
-        leftover.unlink(missing_ok=True)
+        # What cannot be removed is no reason to hide why it could not be written.
+        with suppress(OSError):
+            leftover.unlink()

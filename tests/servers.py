@@ -3,13 +3,14 @@
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -19,6 +20,10 @@ from tests.deploy.manifests import DEPLOY, pods
 
 DATABASES = DEPLOY / "kubernetes" / "base" / "databases.sh"
 HOST = "127.0.0.1"
+SERVE = (
+    "import sys; from proxytune.records.ui import serve; "
+    "sys.exit(serve(sys.argv[1], int(sys.argv[2])))"
+)
 
 
 @dataclass(frozen=True)
@@ -119,10 +124,34 @@ def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def serving(
+    tracking_uri: str,
+    folder: Path,
+    port: int | None = None,
+    ending: signal.Signals = signal.SIGTERM,
+) -> Iterator[str]:
+    """The address of what `serve` serves."""
+    port = port or free_port()
+    command, address = (
+        [sys.executable, "-c", SERVE, tracking_uri, str(port)],
+        f"http://{HOST}:{port}",
+    )
+    with running(command, os.environ, folder, f"{address}/health", ending):
+        yield address
+
+
+@contextmanager
 def running(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, health: str
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    health: str,
+    ending: signal.Signals = signal.SIGTERM,
 ) -> Iterator[None]:
-    """A server, started in `folder` and stopped afterwards; ready once `health` answers."""
+    """A server, started in `folder`; ready once `health` answers.
+
+    Afterwards `ending` goes to all of its processes.
+    """
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -131,12 +160,14 @@ def running(
             env={"PATH": os.environ["PATH"], **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         _await(health, server, log)
         yield
     finally:
-        server.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, ending)
         server.wait(timeout=20)
 
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from proxytune.cli.options import YAML_FILE, as_json, print_json, stores
+from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
 from proxytune.cli.tables import print_slopes
 from proxytune.spec.axis import AxisName
 from proxytune.spec.coordinates import DEFAULT, CoordinateSpec
@@ -59,7 +59,7 @@ def coord_check(
         "parameterizations": labels.split(","),
     }
     spec = validate(CoordinateSpec, document, "coord-check")
-    kept = Stores(**where)
+    kept = Stores(**where, remark=warn)
     found = run_coordinate_check(kept, spec)
     if as_json:
         print_json(found)

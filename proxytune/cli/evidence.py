@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.tables import print_evidence
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     from proxytune.pipeline.evidence import run_evidence
     from proxytune.pipeline.stores import Stores
 
-    kept = Stores(**where)
+    kept = Stores(**where, remark=warn)
     document = run_evidence(kept, file, fresh, _tell)
     if as_json:
         print_json(document)

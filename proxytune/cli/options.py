@@ -55,3 +55,8 @@ def stores(command: Command) -> Command:
 def print_json(document: Any) -> None:
     """The one document of a --json command."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def warn(remark: str) -> None:
+    """Says what a user should know, but nothing failed for."""
+    click.echo(f"Warning: {remark}", err=True)

@@ -5,13 +5,13 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from proxytune.cli.options import warn
 from proxytune.cli.tables import table_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class StudyProgress:
             if not self._live:
                 self._print(self._line(trial))
         for remark in progress.remarks:
-            click.echo(f"Warning: {remark}", err=True)
+            warn(remark)
         if self._live:
             self._live.update(self._table())
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proxytune.cli.options import YAML_FILE, as_json, print_json, stores
+from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
 from proxytune.cli.tables import print_check, print_cost, print_settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
     """
     from proxytune.pipeline.project import Project
 
-    project = Project(**where)
+    project = Project(**where, remark=warn)
     document = project.transfer(target, name, not no_check, _tell)
     if as_json:
         print_json(document)

@@ -25,17 +25,19 @@ def run_coordinate_check(stores: Stores, spec: CoordinateSpec) -> dict[str, Any]
     DataSet(stores.paths.parquet, "coordinates", "check", spec.name, COORDINATES).write_part(
         0, rows
     )
-    stores.mlflow().log_report(
-        "coordinates",
-        spec.name,
-        params={"axis": spec.axis, "steps": spec.steps, "seeds": spec.seeds},
-        metrics={
-            f"{label}/{role}/{quantity}": slope.slope
-            for label, roles in found.items()
-            for role, quantities in roles.items()
-            for quantity, slope in quantities.items()
-        },
-        tags={f"verdict {label}": verdict for label, verdict in document["verdict"].items()},
-        files=[folder / "coordinates.json", folder / "coordinates.png"],
+    stores.add_to_mlflow(
+        lambda mlflow: mlflow.log_report(
+            "coordinates",
+            spec.name,
+            params={"axis": spec.axis, "steps": spec.steps, "seeds": spec.seeds},
+            metrics={
+                f"{label}/{role}/{quantity}": slope.slope
+                for label, roles in found.items()
+                for role, quantities in roles.items()
+                for quantity, slope in quantities.items()
+            },
+            tags={f"verdict {label}": verdict for label, verdict in document["verdict"].items()},
+            files=[folder / "coordinates.json", folder / "coordinates.png"],
+        )
     )
     return document

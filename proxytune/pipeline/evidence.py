@@ -106,11 +106,13 @@ def _record(
         for name in ("regret", "loss_at_optimum", "log2_optimum"):
             for shape, estimate in finding[name].items():
                 metrics[f"{label}/{name}/{shape}"] = estimate["value"]
-    stores.mlflow().log_report(
-        "evidence",
-        spec.name,
-        params={"axis": spec.axis, "hyperparameter": spec.hyperparameter, "seeds": spec.seeds},
-        metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
-        tags={"axis": spec.axis},
-        files=files,
+    stores.add_to_mlflow(
+        lambda mlflow: mlflow.log_report(
+            "evidence",
+            spec.name,
+            params={"axis": spec.axis, "hyperparameter": spec.hyperparameter, "seeds": spec.seeds},
+            metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
+            tags={"axis": spec.axis},
+            files=files,
+        )
     )

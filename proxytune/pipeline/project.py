@@ -11,6 +11,7 @@ from proxytune.pipeline.calibration import calibration_of, remember_too_large
 from proxytune.pipeline.stores import Stores, cores
 from proxytune.plan.cost import cost_document
 from proxytune.plan.pack_size import pack_size
+from proxytune.records.mlflow import MlflowSink
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
 from proxytune.records.record import RecordSink, TrialRecord, TrialState
 from proxytune.records.recorder import Delivery, Recorder, Undelivered
@@ -123,7 +124,8 @@ class Project(Stores):
         document["check"] = check_document(run, verdict)
         files = write_documents(document, folder)
         draw(folder / "check.png", _candidates(study.trials()), selection, run, verdict)
-        self._record_transfer(document, run, verdict, [*files, folder / "check.png"])
+        files.append(folder / "check.png")
+        self.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
         return document
 
     def transfer_folder(self, document: dict[str, Any]) -> Path:
@@ -146,11 +148,11 @@ class Project(Stores):
                     self._confirm(study, executor)
         finally:
             left = recorder.finish(complete=study.completed is not None)
-            observe(Progress(remarks=[_remark(study, one) for one in left if one.sink.remote]))
-        for one in left:
             # Training has lost nothing, but this machine has a fault that its owner must hear of.
-            if not one.sink.remote:
-                raise RunError(f"{one.reason}; {_remark(study, one)}")
+            faults = [one for one in left if one.reason and not one.sink.remote]
+            observe(Progress(remarks=[_remark(study, one) for one in left if one not in faults]))
+        for one in faults:
+            raise RunError(f"{one.reason}; {_remark(study, one)}")
 
     def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
         """As many trials as pay, by what is measured where packs train."""
@@ -192,34 +194,6 @@ class Project(Stores):
     def _sinks(self) -> list[RecordSink]:
         return [ParquetSink(self.paths.parquet), self.mlflow()]
 
-    def _record_transfer(
-        self, document: dict[str, Any], run: CheckRun, verdict: Verdict, files: Sequence[Path]
-    ) -> None:
-        sides = {"proxy": run.proxy, "target": run.target}
-        self.mlflow().log_transfer(
-            document["study"],
-            document["name"],
-            params=document["hyperparameters"],
-            metrics={
-                f"{criterion.name}.{name}".replace(" ", "_"): value
-                for criterion in verdict.criteria
-                for name, value in criterion.numbers.items()
-            },
-            curves={
-                f"{name}.validation_loss": [
-                    (e.step, e.validation_loss)
-                    for e in side.evaluations
-                    if e.validation_loss is not None
-                ]
-                for name, side in sides.items()
-            },
-            tags={
-                "verdict": verdict.word,
-                **{c.name.replace(" ", "_"): c.reason for c in verdict.criteria},
-            },
-            files=files,
-        )
-
     def _selection(self, study: Study) -> Selection:
         if study.selection is None:
             raise InputError.of_field(
@@ -243,6 +217,39 @@ def _remark(study: Study, left: Undelivered) -> str:
     return (
         f"{left.sink} has {left.recorded} of {left.finished} trials; "
         f"deliver the rest with: proxytune study sync {study.name}"
+    )
+
+
+def _add_transfer(
+    mlflow: MlflowSink,
+    document: dict[str, Any],
+    run: CheckRun,
+    verdict: Verdict,
+    files: Sequence[Path],
+) -> None:
+    sides = {"proxy": run.proxy, "target": run.target}
+    mlflow.log_transfer(
+        document["study"],
+        document["name"],
+        params=document["hyperparameters"],
+        metrics={
+            f"{criterion.name}.{name}".replace(" ", "_"): value
+            for criterion in verdict.criteria
+            for name, value in criterion.numbers.items()
+        },
+        curves={
+            f"{name}.validation_loss": [
+                (e.step, e.validation_loss)
+                for e in side.evaluations
+                if e.validation_loss is not None
+            ]
+            for name, side in sides.items()
+        },
+        tags={
+            "verdict": verdict.word,
+            **{c.name.replace(" ", "_"): c.reason for c in verdict.criteria},
+        },
+        files=files,
     )
 
 

@@ -1,14 +1,17 @@
 """Where a project keeps things, and what trains for it."""
 
 import os
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxytune.data.tokens import prepare
+from proxytune.errors import RunError
 from proxytune.home import Home
-from proxytune.records.mlflow import MlflowSink
+from proxytune.records.mlflow import MlflowSink, require_tracking_uri
 from proxytune.search.executor import Executor, LocalExecutor
 from proxytune.search.quiet import hush
 from proxytune.search.storage import empty_storage, open_storage
@@ -30,6 +33,13 @@ class Stores:
     """MLflow; None: the SQLite store in home."""
     address: str | None = field(default=None, kw_only=True)
     """Ray cluster to join; None: one of this machine's own."""
+    remark: Callable[[str], object] = field(default=warnings.warn, kw_only=True)
+    """Told what a user should know, but nothing failed for."""
+
+    def __post_init__(self) -> None:
+        # Before anything is trained: an address that is wrong looks like a server that is away.
+        if self.tracking_uri:
+            require_tracking_uri(self.tracking_uri)
 
     @cached_property
     def paths(self) -> Home:
@@ -54,6 +64,13 @@ class Stores:
         """The tracking store."""
         artifacts = None if self.tracking_uri else self.paths.artifacts
         return MlflowSink(self.mlflow_uri, artifacts)
+
+    def add_to_mlflow(self, add: Callable[[MlflowSink], None]) -> None:
+        """Has a result added that is in files already; a store that fails costs a remark."""
+        try:
+            add(self.mlflow())
+        except RunError as error:
+            self.remark(f"{error}; the result is in its files, but not in MLflow")
 
     @property
     def mlflow_uri(self) -> str:

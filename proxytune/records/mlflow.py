@@ -19,10 +19,11 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
-from proxytune.errors import RunError
+from proxytune.errors import InputError, RunError
 from proxytune.records.record import TrialRecord, TrialState
 from proxytune.records.uri import masked
 from proxytune.spec.shape import Shape
@@ -36,6 +37,19 @@ TRIAL, STATE, KIND = "proxytune.trial", "proxytune.state", "proxytune.kind"
 
 LOCAL = ("sqlite:", "file:")
 """How the URIs of stores on this machine begin."""
+
+
+def require_tracking_uri(uri: str) -> None:
+    """Refuses an address of no kind that MLflow, or a plugin of it, knows; asks nobody there."""
+    try:
+        _tracking_store_registry.get_store_builder(uri)
+    except MlflowException:
+        raise InputError.of_field(
+            "--tracking-uri",
+            masked(uri),
+            "must be an address of MLflow, as http://HOST:PORT, postgresql://USER@HOST/NAME "
+            "or sqlite:///FILE",
+        ) from None
 
 
 class MlflowSink:

@@ -84,8 +84,8 @@ class Undelivered:
     sink: RecordSink
     recorded: int
     finished: int
-    reason: str
-    """What it failed with."""
+    reason: str | None
+    """What it failed with; None where it was only too slow."""
 
 
 class Recorder:
@@ -97,11 +97,9 @@ class Recorder:
         sinks: Iterable[RecordSink],
         finished: Iterable[int],
         read: Read,
-        patience: float = PATIENCE_SECONDS,
     ) -> None:
         """`finished` are the trials from before; sinks are given those that they do not have."""
-        self._finished = list(finished)
-        self._patience, self._ending = patience, Event()
+        self._finished, self._ending = list(finished), Event()
         self._couriers = [
             _Courier(Delivery(sink, study, self._finished, read), self._ending) for sink in sinks
         ]
@@ -131,7 +129,7 @@ class Recorder:
         while courier.is_alive():
             courier.join(0.1)
             now = time.monotonic()
-            stuck = now - max(began, courier.progress) > self._patience
+            stuck = now - max(began, courier.progress) > PATIENCE_SECONDS
             if stuck or now - began > LONGEST_WAIT_SECONDS:
                 courier.dismissed = True
                 break
@@ -139,10 +137,8 @@ class Recorder:
             raise courier.mistake
         if courier.done:
             return None
-        reason = courier.trouble or "it was too slow"
-        return Undelivered(
-            courier.delivery.sink, courier.delivery.recorded, len(self._finished), reason
-        )
+        delivery = courier.delivery
+        return Undelivered(delivery.sink, delivery.recorded, len(self._finished), courier.trouble)
 
 
 class _Courier(Thread):

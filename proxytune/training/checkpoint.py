@@ -40,7 +40,13 @@ class Checkpoint:
         def write(new: Path) -> None:
             # Given a path, torch would say nothing of a full disk.
             with new.open("wb") as file:
-                torch.save(contents, file)
+                try:
+                    torch.save(contents, file)
+                except RuntimeError as error:
+                    # And given a file, it covers that up by how the file then ends.
+                    if isinstance(error.__context__, OSError):
+                        raise error.__context__ from None
+                    raise
 
         replace(path, write, path.with_suffix(".new"))
 

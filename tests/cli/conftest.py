@@ -1,5 +1,6 @@
 """A study that was run to its end, once for all tests of the commands."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def created(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def home(created: tuple[Path, Result]) -> Path:
     """The home with a complete study. Not to be changed."""
     return created[0]
+
+
+@pytest.fixture
+def own_home(home: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copytree(home, tmp_path / "home"))

@@ -35,6 +35,12 @@ BAD: list[tuple[str, str]] = [
     ("transfer --target target.yaml", "holds no complete study to transfer from"),
     ("transfer --target target.yaml --study nope", NO_STUDY),
     ("ui", "there is no such store"),
+    (
+        "study create tiny.yaml --tracking-uri nonsense://me:secret@host",
+        "--tracking-uri = 'nonsense://me:***@host': must be an address of MLflow",
+    ),
+    ("study run nope --tracking-uri nonsense://", "must be an address of MLflow"),
+    ("transfer --target target.yaml --tracking-uri nonsense://", "must be an address of MLflow"),
 ]
 BAD_RULES: list[tuple[str, str]] = [
     ("--base nowhere.yaml --target target.yaml", "nowhere.yaml: cannot be read"),

@@ -1,7 +1,6 @@
 """What can be done with a study that has run."""
 
 import json
-import shutil
 from pathlib import Path
 
 import polars
@@ -10,12 +9,6 @@ import pytest
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def own_home(home: Path, tmp_path: Path) -> Path:
-    """A copy that may be changed."""
-    return Path(shutil.copytree(home, tmp_path / "home"))
 
 
 def test_all_stores_hold_the_same_trials(home: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from proxytune.records.mlflow import MlflowSink
 from proxytune.records.record import TrialState
 from proxytune.spec.study import StudySpec
-from tests.records.browser import serving
 from tests.records.examples import study, trial
+from tests.servers import serving
 
 
 @pytest.fixture(scope="session")

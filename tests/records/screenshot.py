@@ -5,9 +5,11 @@ python -m tests.records.screenshot OUT.png --home .proxytune --study quickstart
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from proxytune.home import Home
-from tests.records.browser import go_to_runs, opened, run_link, serving, show_charts
+from tests.records.browser import go_to_runs, opened, run_link, show_charts
+from tests.servers import serving
 
 CHARTS = "loss|grad_norm"
 SETTLE_MS = 3000
@@ -16,7 +18,12 @@ SETTLE_MS = 3000
 
 def shoot(out: Path, home: Path, study: str) -> None:
     """The study's runs below their parent, and beside them what became of their losses."""
-    with serving(Home(home.absolute()).mlflow_uri, home) as address, opened(1680, 1020) as page:
+    store = Home(home.absolute()).mlflow_uri
+    with (
+        TemporaryDirectory() as folder,
+        serving(store, Path(folder)) as address,
+        opened(1680, 1020) as page,
+    ):
         go_to_runs(page, address, study)
         run_link(page, study).wait_for()
         page.goto(f"{page.url}&compareRunsMode=CHART")

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from proxytune.errors import RunError
-from proxytune.records.mlflow import KIND, STATE, TRIAL, MlflowSink
+from proxytune.errors import InputError, RunError
+from proxytune.records.mlflow import KIND, STATE, TRIAL, MlflowSink, require_tracking_uri
 from proxytune.records.record import TrialState
 from proxytune.spec.study import StudySpec
 from tests.contracts.sink import CURVES, RecordSinkContract, Seen, expected
@@ -266,7 +266,6 @@ def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://me:s3cret@127.0.0.1:9",
         "http://me:s3cret@127.0.0.1:9/",
         "postgresql+nosuchdriver://me:s3cret@127.0.0.1:9/mlflow",
-        "nonsense://me:s3cret@127.0.0.1",
     ],
 )
 def test_a_store_out_of_reach_is_told_in_one_line_without_its_password(uri: str) -> None:
@@ -276,6 +275,15 @@ def test_a_store_out_of_reach_is_told_in_one_line_without_its_password(uri: str)
         MlflowSink(uri, None).open(study_named("lost"))
     assert "s3cret" not in str(no.value)
     assert "\n" not in str(no.value)
+
+
+def test_an_address_of_no_kind_that_mlflow_knows_is_refused_without_its_password() -> None:
+    with pytest.raises(
+        InputError, match=r"^--tracking-uri = 'nonsense://me:\*\*\*@host': must be"
+    ):
+        require_tracking_uri("nonsense://me:s3cret@host")
+    for uri in ("http://host", "https://host:1", "postgresql+psycopg2://host/name", "sqlite:///f"):
+        require_tracking_uri(uri)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.txt/mlflow.db"])

@@ -1,7 +1,8 @@
 """Laws of the recorder: all trials, in order, once, and nobody waits for a sink."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from threading import Event
 
 import pytest
 
@@ -19,6 +20,11 @@ STUDY = study("followed")
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LINGER_SECONDS", "RETRY_SECONDS", "LONGEST_RETRY_SECONDS"):
         monkeypatch.setattr(of_recorder, name, 0.005)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_recorder, "PATIENCE_SECONDS", 0.2)
 
 
 class Store:
@@ -62,11 +68,11 @@ class Store:
             raise RunError("the store is down")
 
 
-def recorder(*sinks: RecordSink, before: Sequence[int] = (), patience: float = 5.0) -> Recorder:
+def recorder(*sinks: RecordSink, before: Sequence[int] = ()) -> Recorder:
     def read(numbers: Sequence[int]) -> list[TrialRecord]:
         return [trial(STUDY, number) for number in numbers]
 
-    return Recorder(STUDY, sinks, before, read, patience)
+    return Recorder(STUDY, sinks, before, read)
 
 
 def test_a_sink_gets_what_it_lacks_in_the_order_of_finishing() -> None:
@@ -80,17 +86,25 @@ def test_a_sink_gets_what_it_lacks_in_the_order_of_finishing() -> None:
     assert store.closed == [True]
 
 
-def test_a_sink_that_was_down_for_a_while_has_everything_once() -> None:
+def test_a_sink_that_was_down_for_the_middle_third_has_everything_once() -> None:
     store = Store()
-    store.down = range(5, 12)
     running = recorder(store)
-    for number in range(40):
-        running.add([number])
-        time.sleep(0.002)
+    running.add(range(10))
+    _await(lambda: store.numbers == list(range(10)))
+    store.down = range(1_000_000)
+    before = store.attempts
+    running.add(range(10, 20))
+    _await(lambda: store.attempts > before + 3)
+    store.down = None
+    running.add(range(20, 30))
     assert running.finish(complete=False) == []
-    assert store.attempts > 12
-    assert store.numbers == list(range(40))
+    assert store.numbers == list(range(30))
     assert store.closed == [False]
+
+
+def _await(law: Callable[[], bool]) -> None:
+    while not law():
+        time.sleep(0.002)
 
 
 def test_what_a_sink_fails_with_is_told_once() -> None:
@@ -106,11 +120,12 @@ def test_what_a_sink_fails_with_is_told_once() -> None:
     running.finish(complete=True)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("first", [1, 2], ids=["from the start", "after it was opened"])
 def test_a_sink_that_never_comes_back_is_left_and_the_others_are_whole(first: int) -> None:
     gone, well = Store(), Store()
     gone.down = range(first, 1_000_000)
-    running = recorder(gone, well, patience=0.2)
+    running = recorder(gone, well)
     running.add(range(10))
     (left,) = running.finish(complete=True)
     assert (left.sink, left.finished, left.reason) == (gone, 10, "the store is down")
@@ -121,24 +136,54 @@ def test_a_sink_that_never_comes_back_is_left_and_the_others_are_whole(first: in
     assert gone.attempts <= attempts + 1
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_sink_that_does_not_answer_is_left() -> None:
+    asked, answer = Event(), Event()
+
+    class Silent(Store):
+        def open(self, study: StudySpec) -> Collection[int]:
+            asked.set()
+            answer.wait()
+            return ()
+
+    running = recorder(Silent())
+    running.add(range(10))
+    asked.wait()
+    (left,) = running.finish(complete=True)
+    answer.set()
+    assert (left.recorded, left.finished, left.reason) == (0, 10, None)
+
+
 def test_a_slow_sink_delays_neither_who_adds_nor_the_other_sinks() -> None:
     slow, well = Store(), Store()
-    slow.seconds = 0.3
-    running = recorder(slow, well, patience=0.0)
+    slow.seconds = 0.1
+    running = recorder(slow, well)
     running.add(range(100))
-    while len(well.numbers) < 100:
-        time.sleep(0.005)
+    _await(lambda: len(well.numbers) == 100)
     assert len(slow.numbers) < 100
-    running.finish(complete=True)
+    assert running.finish(complete=True) == []
+    assert slow.numbers == list(range(100))
 
 
-def test_progress_extends_the_time_to_finish() -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_sink_that_makes_progress_is_waited_for() -> None:
     slow = Store()
     slow.seconds = 0.1
-    running = recorder(slow, patience=0.3)
-    running.add(range(40))
+    running = recorder(slow)
+    running.add(range(20))
     assert running.finish(complete=True) == []
-    assert slow.numbers == list(range(40))
+    assert slow.numbers == list(range(20))
+
+
+def test_no_sink_is_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_recorder, "LONGEST_WAIT_SECONDS", 0.3)
+    slow = Store()
+    slow.seconds = 0.05
+    running = recorder(slow)
+    running.add(range(10_000))
+    (left,) = running.finish(complete=True)
+    assert (left.finished, left.reason) == (10_000, None)
+    assert left.recorded < 10_000
 
 
 def test_a_mistake_of_a_sink_is_not_hidden() -> None:

@@ -74,14 +74,17 @@ def sync(file: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 os.fsync = sync  # what Optuna calls last, with the journal's lock held
-source._study.ask()
+{"trial": source._study.ask, "pack": source.next_pack}[sys.argv[3]]()
 """
 
 
-def writer(journal: Path, how: str) -> subprocess.Popen[str]:
-    """A process that stays in the middle of a write, or is killed in it with bytes missing."""
+def writer(journal: Path, how: str, what: str = "trial") -> subprocess.Popen[str]:
+    """A process that stays in the middle of a write, or is killed in it with bytes missing.
+
+    A trial is entered line by line, a pack in a batch.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(journal), how],
+        [sys.executable, "-c", WRITER, str(journal), how, what],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -90,12 +93,15 @@ def writer(journal: Path, how: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.timeout(25)
-@pytest.mark.parametrize("missing", [0, 1, 20], ids="{} bytes missing".format)
+@pytest.mark.parametrize(
+    ("what", "missing"),
+    [("trial", 0), ("trial", 1), ("trial", 20), ("pack", 0), ("pack", 1), ("pack", 1000)],
+)
 def test_a_process_killed_while_it_writes_the_journal_harms_nobody(
-    tmp_path: Path, missing: int
+    tmp_path: Path, what: str, missing: int
 ) -> None:
     journal = tmp_path / "journal"
-    killed = writer(journal, str(missing))
+    killed = writer(journal, str(missing), what)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     train_all(source_of(open_storage(journal, None), study_spec()))

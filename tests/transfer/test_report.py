@@ -9,6 +9,7 @@ import pytest
 import yaml
 from matplotlib.colors import to_rgb
 
+from proxytune.errors import RunError
 from proxytune.scaling.rules import Role
 from proxytune.spec.training import CheckSpec
 from proxytune.transfer.check import CheckRun
@@ -66,13 +67,13 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
     before = (tmp_path / name).read_text()
     whole = Path.write_text
 
-    def torn(path: Path, text: str, encoding: str) -> None:
-        whole(path, text[:5] if name in path.name else text, encoding)
+    def torn(path: Path, data: str, encoding: str) -> None:
+        whole(path, data[:5] if name in path.name else data, encoding)
         if name in path.name:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", torn)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(RunError, match=rf"/{name}: cannot be written \(No space"):
         write_documents({"version": "new"}, tmp_path)
     assert (tmp_path / name).read_text() == before
     assert set(tmp_path.iterdir()) == set(paths)
