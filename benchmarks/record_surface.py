@@ -71,7 +71,7 @@ def train(spec: StudySpec, tokens: Path, points: Sequence[Point], seed: int) -> 
 
 
 def record(spec: StudySpec, points: int, repeats: int, seeds: int) -> pa.Table:
-    """A row a trial: all points on the study's seed, then some of the better half on fresh ones."""
+    """A row a trial: all points on the study's seed; of the better half, some on fresh ones."""
     rows = []
     with tempfile.TemporaryDirectory() as cache:
         tokens = prepare(spec.data, spec.proxy.seq_len, Path(cache))

@@ -11,9 +11,9 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +35,14 @@ from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import SearchSpec
 
 SPEC = load_study(Path(__file__).parent / "surface.yaml")
+SURFACE = Surface(SPEC)
 STEPS = SPEC.training.evaluation_steps()
 COUNTS = (16, 32, 64, 128)
 """Trials after which regret is taken."""
 PACK_SIZES = (1, 8, 16, 32)
+DEFAULT_SIZE = 16
+"""That of comparisons at one size."""
+TPE_VARIANTS = (" after qmc", ", no liar", ", univariate", ", univariate, no liar")
 PRUNERS = ("none", "median", "successive-halving", "wilcoxon")
 
 START = 16
@@ -57,7 +61,6 @@ VARIANTS: dict[str, Callable[[int, int], BaseSampler]] = {
     "tpe, univariate, no liar": lambda seed, number: tpe(
         seed, number, multivariate=False, constant_liar=False
     ),
-    "tpe, whole history": lambda seed, number: tpe(seed, number),
     "gp after qmc": partial(after_qmc, "gp"),
 }
 """What a study could ask instead; the other names are those of its own samplers."""
@@ -66,7 +69,6 @@ VARIANTS: dict[str, Callable[[int, int], BaseSampler]] = {
 def tpe(seed: int, number: int, **options: bool) -> BaseSampler:
     """Optuna's TPE with other options."""
     return TPESampler(seed=seed * 100_003 + number, **options)
-
 
 
 @dataclass(frozen=True)
@@ -161,3 +163,101 @@ def evaluation(number: int, step: int, loss: float | None) -> Evaluation:
         number=number, step=step, tokens=step, train_loss=loss, validation_loss=loss,
         grad_norm=None, lr_factor=1.0, seconds=0.0, diverged=loss is None,
     )  # fmt: skip
+
+
+def searches(seeds: int, slow_seeds: int) -> Iterable[Search]:
+    """All searches of the benchmark, the slow ones first."""
+    for seed in range(slow_seeds):
+        # GP takes 0.3 s to ask: fewer seeds, and no more than 64 trials.
+        yield from (Search("gp", size, seed, 64) for size in PACK_SIZES)
+        yield Search("gp after qmc", DEFAULT_SIZE, seed, 64)
+    for seed in range(seeds):
+        for size in PACK_SIZES:
+            yield from (Search(kind, size, seed, COUNTS[-1]) for kind in ("tpe", "cmaes"))
+            yield from (Search(f"tpe{variant}", size, seed, 64) for variant in TPE_VARIANTS)
+        # What they are offered depends on no result, and so on no pack's size.
+        yield from (Search(kind, DEFAULT_SIZE, seed, 2 * COUNTS[-1]) for kind in ("random", "qmc"))
+        yield from (Search("tpe", DEFAULT_SIZE, seed, COUNTS[-1], pruner) for pruner in PRUNERS)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return {"median": round(middle, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def summary(found: Sequence[Found]) -> dict[str, Any]:
+    """What searches that differ in their seed alone have in common."""
+    counts = found[0].regrets
+    return {
+        "seeds": len(found),
+        "regret": {str(n): spread([one.regrets[n] for one in found]) for n in counts},
+        "ask_ms": round(float(np.median([one.ask_ms for one in found])), 2),
+        "trained": round(float(np.mean([one.trained for one in found])), 3),
+    }
+
+
+def report(found: Sequence[Found]) -> dict[str, Any]:
+    """The result file."""
+    alike: dict[tuple[str, int, str], dict[int, Found]] = {}
+    for one in found:
+        key = (one.search.sampler, one.search.pack_size, one.search.pruner)
+        alike.setdefault(key, {})[one.search.seed] = one
+    of = {key: summary(list(by_seed.values())) for key, by_seed in alike.items()}
+    table: dict[str, dict[str, Any]] = {}
+    for (kind, size, pruner), row in of.items():
+        if pruner == "none":
+            table.setdefault(kind, {})[str(size)] = row
+    default = SearchSpec.model_fields["sampler"].default
+    at_64 = of[default, DEFAULT_SIZE, "none"]["regret"]["64"]["median"]
+    return {
+        "default": default,
+        "default_median_regret_64_k16": at_64,
+        "random_twice_median_regret": of["random", DEFAULT_SIZE, "none"]["regret"]["128"][
+            "median"
+        ],
+        "samplers": table,
+        "pruners": {pruner: of["tpe", DEFAULT_SIZE, pruner] for pruner in PRUNERS},
+        "surface": SURFACE.facts,
+        "machine": machine(),
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The tables, for reading."""
+    lines = ["median regret after 64 trials (quartiles), nats; milliseconds to ask a member"]
+    for kind, by_size in result["samplers"].items():
+        for size, row in by_size.items():
+            regret = "{median:.4f} ({low:.4f} to {high:.4f})".format(**row["regret"]["64"])
+            lines.append(f"{kind:26} K={size:3} {regret} {row['ask_ms']:8.1f}")
+    lines.append("pruner: share of steps trained, median regret after 128 trials")
+    for pruner, row in result["pruners"].items():
+        lines.append(f"{pruner:26} {row['trained']:.2f} {row['regret']['128']['median']:.4f}")
+    lines.append("random with 128: {random_twice_median_regret:.4f}".format(**result))
+    return "\n".join(lines)
+
+
+def one_thread() -> None:
+    """A process a core: threads of their own would be in each other's way."""
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def main() -> None:
+    """Searches on all cores and prints what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--slow-seeds", type=int, default=4, help="for gp")
+    given = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), one_thread) as pool:
+        found = list(pool.map(find, searches(given.seeds, given.slow_seeds)))
+    result = report(found)
+    print(json.dumps(result, indent=2) if given.json else text(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -39,10 +39,14 @@ class Surface:
         once = [row for row in rows if row["seed"] == spec.seed]
         points_NxD = self._points(once)
         whole_N = np.array([len(row["losses"]) == spec.training.evaluations for row in once])
-        losses_NxE = np.array([row["losses"] for row, whole in zip(once, whole_N, strict=True) if whole])
+        losses_NxE = np.array(
+            [row["losses"] for row, whole in zip(once, whole_N, strict=True) if whole]
+        )
         self._height = _process(points_NxD[whole_N], np.log(losses_NxE - FLOOR))
         self._diverged = _process(points_NxD, 1.0 - whole_N)
-        self.noise = float(np.sqrt(self._height.kernel_.k2.noise_level) * self._height._y_train_std[-1])
+        self.noise = float(
+            np.sqrt(self._height.kernel_.k2.noise_level) * self._height._y_train_std[-1]
+        )
         self.minimum, self.best = self._lowest()
         self.facts = {
             "trials": len(once),
@@ -97,7 +101,9 @@ class Surface:
         ]
         return np.stack(columns, 1)
 
-    def _held_out(self, points_NxD: Array, whole_N: npt.NDArray[np.bool_], last_N: Array) -> dict[str, Any]:
+    def _held_out(
+        self, points_NxD: Array, whole_N: npt.NDArray[np.bool_], last_N: Array
+    ) -> dict[str, Any]:
         """Errors at trials left out of the fit, a tenth at a time, in nats at the last step."""
         height_N = _left_out(self._height, points_NxD[whole_N], np.log(last_N - FLOOR))
         error_N = FLOOR + np.exp(height_N) - last_N
@@ -119,7 +125,9 @@ def _process(points_NxD: Array, values: Array) -> GaussianProcessRegressor:
 
 def _left_out(fitted: GaussianProcessRegressor, points_NxD: Array, values_N: Array) -> Array:
     process = GaussianProcessRegressor(fitted.kernel_, optimizer=None, normalize_y=True)
-    return cross_val_predict(process, points_NxD, values_N, cv=KFold(10, shuffle=True, random_state=0))
+    return cross_val_predict(
+        process, points_NxD, values_N, cv=KFold(10, shuffle=True, random_state=0)
+    )
 
 
 def _seed_noise(rows: Sequence[Mapping[str, Any]]) -> float:
@@ -130,7 +138,9 @@ def _seed_noise(rows: Sequence[Mapping[str, Any]]) -> float:
     }
     by_point: dict[float, list[float]] = {}
     for row in rows:
-        by_point.setdefault(row["learning_rate"], []).append(row["losses"][-1] - by_seed[row["seed"]])
+        by_point.setdefault(row["learning_rate"], []).append(
+            row["losses"][-1] - by_seed[row["seed"]]
+        )
     return median(stdev(losses) for losses in by_point.values())
 
 
