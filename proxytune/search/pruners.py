@@ -18,15 +18,26 @@ def pruner(kind: str, steps: Sequence[int]) -> BasePruner:
     if kind == "median":
         return MedianPruner()
     if kind == "wilcoxon":
-        return _wilcoxon()
+        return Wilcoxon()
     return SuccessiveHalving(steps) if kind == "successive-halving" else NopPruner()
 
 
-def _wilcoxon() -> BasePruner:
-    """Compares a trial with the best one at each evaluation that both have had."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return WilcoxonPruner()
+class Wilcoxon(WilcoxonPruner):
+    """Compares a trial with the best one, evaluation by evaluation; it takes four to be sure."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__()
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is worse than the best one with p < 0.1."""
+        with warnings.catch_warnings():
+            # While all have diverged the best has no curve, which Optuna remarks on each time.
+            warnings.filterwarnings(
+                "ignore", message="The best trial has no", category=UserWarning
+            )
+            return super().prune(study, trial)
 
 
 class SuccessiveHalving(BasePruner):

@@ -2,7 +2,8 @@
 
 import heapq
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,23 +30,22 @@ def sampler(kind: str, seed: int, number: int) -> BaseSampler:
     What a trial is offered depends on (seed, number) and the trials so far, and not on where an
     earlier process stopped: a study that was interrupted is offered the same.
     """
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    if kind == "random":
-        return RandomSampler(seed=own)
-    if kind == "qmc":
-        return _Sobol(seed, number)
-    return _Windowed(_model(kind, own))
+    own, at_random = map(int, np.random.SeedSequence([seed, number]).generate_state(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if kind == "qmc":
+            return _Offer(_Sobol(seed, number), at_random)
+        return _Offer(MODELS[kind](own), at_random)
 
 
-def _model(kind: str, seed: int) -> BaseSampler:
-    if kind == "gp":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return GPSampler(seed=seed)
-    if kind == "cmaes":
-        return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+MODELS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "random": lambda seed: RandomSampler(seed=seed),
     # Trials still in training count as bad, so that a pack is not many times the same point.
-    return TPESampler(seed=seed, constant_liar=True)
+    "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
+    "gp": lambda seed: GPSampler(seed=seed),
+    "cmaes": lambda seed: CmaEsSampler(seed=seed),
+}
+"""Samplers by name, of the seed of one trial."""
 
 
 class _Sobol(QMCSampler):
@@ -56,9 +56,7 @@ class _Sobol(QMCSampler):
     """
 
     def __init__(self, seed: int, number: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            super().__init__(seed=seed, scramble=True)
+        super().__init__(seed=seed, scramble=True)
         self._number = number
 
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
@@ -66,17 +64,17 @@ class _Sobol(QMCSampler):
         return self._number - 1
 
 
-class _Windowed(BaseSampler):
-    """A sampler that sees a window of the study, so that asking stays cheap as it grows."""
+class _Offer(BaseSampler):
+    """What one trial is offered: by a sampler that sees a window of the study, else at random."""
 
-    def __init__(self, sampler: BaseSampler) -> None:
-        self._sampler = sampler
+    def __init__(self, sampler: BaseSampler, seed: int) -> None:
+        self._sampler, self._seed = sampler, seed
         self._window: _Window | None = None
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        self._window = _Window(study)
+        self._window = _Window(study, trial)
         return self._sampler.infer_relative_search_space(self._window, trial)
 
     def sample_relative(
@@ -91,17 +89,23 @@ class _Windowed(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        return self._sampler.sample_independent(
-            self._window or study, trial, param_name, param_distribution
-        )
+        # Of its own seed for each parameter: a trial may have been cut off between two.
+        at_random = RandomSampler(seed=(self._seed + len(trial.params)) % 2**32)
+        return at_random.sample_independent(study, trial, param_name, param_distribution)
 
 
 class _Window(Study):
-    """A study with the best and the latest of its results, and all that is still in training."""
+    """A study as a trial's sampler sees it: a window on the others."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, trial: FrozenTrial) -> None:
         super().__init__(study.study_name, study._storage)
-        self._shown = window(study.get_trials(deepcopy=False))
+        self._study, self._trial = study, trial
+
+    @cached_property
+    def _shown(self) -> Sequence[FrozenTrial]:
+        # A trial that was cut off is in storage already, and no neighbour of itself.
+        others = window(self._study.get_trials(deepcopy=False))
+        return [other for other in others if other.number != self._trial.number]
 
     def _get_trials(
         self,

@@ -9,6 +9,7 @@ from proxytune.records.record import TrialRecord, TrialState
 from proxytune.search.storage import open_storage
 from proxytune.search.study import Study
 from proxytune.search.trials import REASON
+from tests.packs import TRAINING
 from tests.search.fakes import evaluation
 from tests.search.studies import (
     FIRST,
@@ -16,6 +17,7 @@ from tests.search.studies import (
     STEPS,
     Observed,
     in_memory,
+    loss_of,
     next_pack,
     source_of,
     study_spec,
@@ -122,7 +124,7 @@ def test_a_diverged_member_is_a_result_and_no_reason_to_stop(storage: BaseStorag
     assert states(storage).count(TrialState.COMPLETE) == 7
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes"])
 def test_samplers_go_on_when_everything_diverges(storage: BaseStorage, sampler: str) -> None:
     source = source_of(storage, study_spec(trials=12, pack_size=10, sampler=sampler))
     while (pack := source.next_pack()) is not None:
@@ -257,6 +259,34 @@ def test_successive_halving_passes_one_in_four(storage: BaseStorage) -> None:
     by_loss = sorted(trials(storage), key=lambda trial: trial.curve[0].validation_loss or 0.0)
     assert [trial.state for trial in by_loss[:4]] == [TrialState.COMPLETE] * 4
     assert [trial.state for trial in by_loss[4:]] == [TrialState.PRUNED] * 12
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["best first", "worst first"])
+def test_wilcoxon_drops_the_worse_ones_at_their_fourth_evaluation(
+    storage: BaseStorage, order: int
+) -> None:
+    training = TRAINING.model_copy(update={"evaluations": 6})
+    spec = study_spec(trials=16, pack_size=8, sampler="random", pruner="wilcoxon")
+    source = source_of(storage, spec.model_copy(update={"training": training}))
+    steps = training.evaluation_steps()
+    train(source, next_pack(source), steps)
+    pack = next_pack(source)
+    dropped = [source.report(pack, told(pack, step)[::order]) for step in steps[:4]]
+    assert dropped[:3] == [frozenset()] * 3
+    best = min(t.value for t in trials(storage)[:8] if t.value is not None)
+    worse = {m.number for m in pack.members if loss_of(pack, m.number, LAST) > best}
+    assert dropped[3] == worse != frozenset()
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive-halving", "wilcoxon"])
+def test_pruners_go_on_when_everything_before_has_diverged(
+    storage: BaseStorage, pruner: str
+) -> None:
+    source = source_of(storage, study_spec(pruner=pruner))
+    pack = next_pack(source)
+    source.report(pack, [evaluation(m.number, FIRST, None, diverged=True) for m in pack.members])
+    train_all(source)
+    assert TrialState.COMPLETE in states(storage)[4:]
 
 
 def test_without_a_pruner_nobody_is_dropped(storage: BaseStorage) -> None:
