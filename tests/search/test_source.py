@@ -261,6 +261,20 @@ def test_successive_halving_passes_one_in_four(storage: BaseStorage) -> None:
     assert [trial.state for trial in by_loss[4:]] == [TrialState.PRUNED] * 12
 
 
+def test_successive_halving_ranks_a_member_among_all_that_got_to_its_rung(
+    storage: BaseStorage,
+) -> None:
+    spec = study_spec(trials=24, pack_size=8, sampler="random", pruner="successive-halving", seed=6)
+    source = source_of(storage, spec)
+    # All in training at once, so that each is judged while others have yet to get there.
+    packs = [next_pack(source) for _ in range(3)]
+    losses = {m.number: loss_of(p, m.number, FIRST) for p in packs for m in p.members}
+    for judged, pack in enumerate(packs, 1):
+        dropped = source.report(pack, told(pack, FIRST))
+        passing = sorted(losses, key=lambda n: losses[n] if n < 8 * judged else 9e9)[: 2 * judged]
+        assert dropped == {m.number for m in pack.members} - set(passing)
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["best first", "worst first"])
 def test_wilcoxon_drops_the_worse_ones_at_their_fourth_evaluation(
     storage: BaseStorage, order: int
@@ -278,6 +292,7 @@ def test_wilcoxon_drops_the_worse_ones_at_their_fourth_evaluation(
     assert dropped[3] == worse != frozenset()
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("pruner", ["median", "successive-halving", "wilcoxon"])
 def test_pruners_go_on_when_everything_before_has_diverged(
     storage: BaseStorage, pruner: str
