@@ -24,12 +24,13 @@ import numpy as np
 import optuna
 import torch
 from machine import machine
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
 from surface import Array, Surface
 from threadpoolctl import threadpool_limits
 
 from proxytune.search.samplers import sampler
 from proxytune.search.source import SearchSource
+from proxytune.search.storage import empty_storage
 from proxytune.spec.load import load_study
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import SearchSpec
@@ -61,14 +62,21 @@ VARIANTS: dict[str, Callable[[int, int], BaseSampler]] = {
     "tpe, univariate, no liar": lambda seed, number: tpe(
         seed, number, multivariate=False, constant_liar=False
     ),
+    # Not for a study: it reads pickles from storage, which others may write.
+    "cmaes": lambda seed, number: CmaEsSampler(seed=own_seed(seed, number)),
     "gp after qmc": partial(after_qmc, "gp"),
 }
 """What a study could ask instead; the other names are those of its own samplers."""
 
 
+def own_seed(seed: int, number: int) -> int:
+    """That of one trial."""
+    return seed * 100_003 + number
+
+
 def tpe(seed: int, number: int, **options: bool) -> BaseSampler:
     """Optuna's TPE with other options."""
-    return TPESampler(seed=seed * 100_003 + number, **options)
+    return TPESampler(seed=own_seed(seed, number), **options)
 
 
 @dataclass(frozen=True)
@@ -106,11 +114,12 @@ class Source(SearchSource):
 
 def find(search: Search) -> Found:
     """Searches the surface once."""
-    study = optuna.create_study(direction="minimize")
+    storage = empty_storage()
+    study = optuna.create_study(storage=storage, direction="minimize")
     fields = {"sampler": search.sampler, "pruner": search.pruner, "trials": search.trials}
     changed = SPEC.search.model_copy(update={**fields, "pack_size": search.pack_size})
     spec = SPEC.model_copy(update={"search": changed, "seed": search.seed})
-    source = Source(study, spec, Path(), Path("nowhere"), lambda progress: None)
+    source = Source(study, storage, spec, Path(), Path("nowhere"), lambda progress: None)
     deviations = np.random.default_rng(search.seed).standard_normal(search.trials)
     true_losses: list[float] = []
     asking, trained = 0.0, 0

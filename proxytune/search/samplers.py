@@ -10,14 +10,7 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import (
-    BaseSampler,
-    CmaEsSampler,
-    GPSampler,
-    QMCSampler,
-    RandomSampler,
-    TPESampler,
-)
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 BEST, LATEST = 32, 128
@@ -43,7 +36,6 @@ MODELS: Mapping[str, Callable[[int], BaseSampler]] = {
     # Trials still in training count as bad, so that a pack is not many times the same point.
     "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
     "gp": lambda seed: GPSampler(seed=seed),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed),
 }
 """Samplers by name, of the seed of one trial."""
 

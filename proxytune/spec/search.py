@@ -78,7 +78,7 @@ class SearchSpec(Spec):
     pack_size: PositiveInt | Literal["auto"] = "auto"
     """Trials trained together as one batched model; auto: as many as pay, measured when the study
     first runs."""
-    sampler: Literal["tpe", "random", "qmc", "gp", "cmaes"] = "tpe"
+    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
     """The Optuna sampler that suggests trials."""
     pruner: Literal["none", "median", "successive-halving", "wilcoxon"] = "none"
     """The Optuna pruner that stops weak trials at an evaluation."""

@@ -31,7 +31,7 @@ def offers(*packs: PackSpec) -> list[Offer]:
     return [m.hyperparameters.model_dump(include=fields) for pack in packs for m in pack.members]
 
 
-@pytest.fixture(scope="module", params=["tpe", "random", "qmc", "gp", "cmaes"])
+@pytest.fixture(scope="module", params=["tpe", "random", "qmc", "gp"])
 def spec(request: pytest.FixtureRequest) -> StudySpec:
     """In the last of its three packs, samplers that model the losses have begun to."""
     return study_spec(trials=15, pack_size=5, sampler=request.param)
