@@ -259,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--slow-seeds", type=int, default=4, help="for gp")
+    parser.add_argument("--slow-seeds", type=int, default=3, help="for gp")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), one_thread) as pool:
