@@ -1,9 +1,12 @@
 """Pruners, by the names that a study gives them."""
 
+import warnings
+from bisect import insort
 from collections.abc import Sequence
 
 from optuna import Study
-from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, WilcoxonPruner
 from optuna.trial import FrozenTrial
 
 REDUCTION = 4
@@ -14,7 +17,27 @@ def pruner(kind: str, steps: Sequence[int]) -> BasePruner:
     """The pruner of that name, for trials that are evaluated after these steps."""
     if kind == "median":
         return MedianPruner()
+    if kind == "wilcoxon":
+        return Wilcoxon()
     return SuccessiveHalving(steps) if kind == "successive-halving" else NopPruner()
+
+
+class Wilcoxon(WilcoxonPruner):
+    """Compares a trial with the best one, evaluation by evaluation; it takes four to be sure."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__()
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is worse than the best one with p < 0.1."""
+        with warnings.catch_warnings():
+            # While all have diverged the best has no curve, which Optuna remarks on each time.
+            warnings.filterwarnings(
+                "ignore", message="The best trial has no", category=UserWarning
+            )
+            return super().prune(study, trial)
 
 
 class SuccessiveHalving(BasePruner):
@@ -26,14 +49,34 @@ class SuccessiveHalving(BasePruner):
 
     def __init__(self, steps: Sequence[int]) -> None:
         powers = {REDUCTION**k for k in range(len(steps).bit_length())}
-        self._rungs = {step for nth, step in enumerate(steps, 1) if nth in powers}
+        self._rungs = {step: _Rung(step) for nth, step in enumerate(steps, 1) if nth in powers}
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial's loss at this rung is not among the best of all that got here."""
-        step = trial.last_step
-        if step not in self._rungs:
+        rung = self._rungs.get(trial.last_step or 0)
+        if rung is None:
             return False
-        values = [t.intermediate_values.get(step) for t in study.get_trials(deepcopy=False)]
-        here = sorted(value for value in values if value is not None)
-        passing = max(1, len(here) // REDUCTION)
-        return trial.intermediate_values[step] > here[passing - 1]
+        here = rung.losses(study.get_trials(deepcopy=False))
+        return trial.intermediate_values[rung.step] > here[max(1, len(here) // REDUCTION) - 1]
+
+
+class _Rung:
+    """The losses of all trials that got to a step; each trial is looked at until it has."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self._losses: list[float] = []
+        self._awaited: list[int] = []
+        self._known = 0
+
+    def losses(self, trials: Sequence[FrozenTrial]) -> Sequence[float]:
+        """Ascending; `trials` are all of the study's, by number."""
+        awaited = [*self._awaited, *range(self._known, len(trials))]
+        self._awaited, self._known = [], len(trials)
+        for trial in map(trials.__getitem__, awaited):
+            loss = trial.intermediate_values.get(self.step)
+            if loss is not None:
+                insort(self._losses, loss)
+            elif not trial.state.is_finished():
+                self._awaited.append(trial.number)
+        return self._losses

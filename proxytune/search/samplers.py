@@ -1,10 +1,20 @@
 """Optuna's samplers, by the names that a study gives them."""
 
+import heapq
 import warnings
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+BEST, LATEST = 32, 128
+"""How many results a model is fitted to: the best, which TPE calls good, and the latest."""
 
 
 def sampler(kind: str, seed: int, number: int) -> BaseSampler:
@@ -13,15 +23,102 @@ def sampler(kind: str, seed: int, number: int) -> BaseSampler:
     What a trial is offered depends on (seed, number) and the trials so far, and not on where an
     earlier process stopped: a study that was interrupted is offered the same.
     """
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    if kind == "random":
-        return RandomSampler(seed=own)
-    if kind == "tpe":
-        # Trials still in training count as bad, so that a pack is not many times the same point.
-        return TPESampler(seed=own, constant_liar=True)
+    own, at_random = map(int, np.random.SeedSequence([seed, number]).generate_state(2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        if kind == "gp":
-            return GPSampler(seed=own)
-        # One sequence for the whole study: Optuna's storage keeps how far it has come.
-        return QMCSampler(seed=seed, scramble=True, warn_asynchronous_seeding=False)
+        if kind == "qmc":
+            return _Offer(_Sobol(seed, number), at_random)
+        return _Offer(MODELS[kind](own), at_random)
+
+
+MODELS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "random": lambda seed: RandomSampler(seed=seed),
+    # Trials still in training count as bad, so that a pack is not many times the same point.
+    "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
+    "gp": lambda seed: GPSampler(seed=seed),
+}
+"""Samplers by name, of the seed of one trial."""
+
+
+class _Sobol(QMCSampler):
+    """Point `number` of the study's own scrambled Sobol sequence.
+
+    Optuna counts in storage how far its sequence has come; a trial that was cut off before its
+    parameters were stored would count twice.
+    """
+
+    def __init__(self, seed: int, number: int) -> None:
+        super().__init__(seed=seed, scramble=True)
+        self._number = number
+
+    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
+        # The first trial shows Optuna the space, and is itself no point of the sequence.
+        return self._number - 1
+
+
+class _Offer(BaseSampler):
+    """What one trial is offered: by a sampler that sees a window of the study, else at random."""
+
+    def __init__(self, sampler: BaseSampler, seed: int) -> None:
+        self._sampler, self._seed = sampler, seed
+        self._window: _Window | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        self._window = _Window(study, trial)
+        return self._sampler.infer_relative_search_space(self._window, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(self._window or study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        # Of its own seed for each parameter: a trial may have been cut off between two.
+        at_random = RandomSampler(seed=(self._seed + len(trial.params)) % 2**32)
+        return at_random.sample_independent(study, trial, param_name, param_distribution)
+
+
+class _Window(Study):
+    """A study as a trial's sampler sees it: a window on the others."""
+
+    def __init__(self, study: Study, trial: FrozenTrial) -> None:
+        super().__init__(study.study_name, study._storage)
+        self._study, self._trial = study, trial
+
+    @cached_property
+    def _shown(self) -> Sequence[FrozenTrial]:
+        # A trial that was cut off is in storage already, and no neighbour of itself.
+        others = window(self._study.get_trials(deepcopy=False))
+        return [other for other in others if other.number != self._trial.number]
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+
+def window(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Of the trials with a result the best and the latest, then all that are in training."""
+    by_state: dict[TrialState, list[FrozenTrial]] = {state: [] for state in TrialState}
+    for trial in trials:
+        by_state[trial.state].append(trial)
+    complete, pruned = by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED]
+    best = heapq.nsmallest(BEST, complete, key=lambda trial: trial.values[0])
+    latest = heapq.nlargest(LATEST, complete[-LATEST:] + pruned[-LATEST:], key=_number)
+    kept = {trial.number: trial for trial in (*best, *latest)}
+    return sorted(kept.values(), key=_number) + by_state[TrialState.RUNNING]
+
+
+def _number(trial: FrozenTrial) -> int:
+    return trial.number

@@ -79,9 +79,9 @@ class SearchSpec(Spec):
     """Trials trained together as one batched model; auto: as many as pay, measured when the study
     first runs."""
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
-    """The Optuna sampler that suggests trials."""
-    pruner: Literal["none", "median", "successive-halving"] = "none"
-    """The Optuna pruner that stops weak trials at an evaluation."""
+    """The Optuna sampler that suggests trials; docs/search.md measures them."""
+    pruner: Literal["none", "median", "successive-halving", "wilcoxon"] = "none"
+    """The Optuna pruner that stops weak trials at an evaluation; docs/search.md."""
 
     @property
     def learns(self) -> bool:

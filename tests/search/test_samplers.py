@@ -1,9 +1,13 @@
 """Laws of the samplers: what a trial is offered, and on what that depends."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.trial import FrozenTrial, TrialState
 
+from proxytune.search.samplers import BEST, LATEST, sampler, window
 from proxytune.search.storage import open_storage
 from proxytune.spec.pack import PackSpec
 from proxytune.spec.search import Choices
@@ -29,7 +33,7 @@ def offers(*packs: PackSpec) -> list[Offer]:
 
 @pytest.fixture(scope="module", params=["tpe", "random", "qmc", "gp"])
 def spec(request: pytest.FixtureRequest) -> StudySpec:
-    """In the last of its three packs, tpe and gp have begun to model the losses."""
+    """In the last of its three packs, samplers that model the losses have begun to."""
     return study_spec(trials=15, pack_size=5, sampler=request.param)
 
 
@@ -77,9 +81,55 @@ def test_no_two_members_of_a_pack_are_the_same_point(undisturbed: list[PackSpec]
         assert len({tuple(offer.values()) for offer in offers(pack)}) == len(pack.members)
 
 
+def test_a_trial_cut_off_while_it_was_asked_for_is_offered_the_same(
+    spec: StudySpec, undisturbed: list[PackSpec]
+) -> None:
+    storage = in_memory()
+    source = source_of(storage, spec)
+    for _ in range(2):
+        train(source, next_pack(source))
+    study = optuna.load_study(study_name=spec.name, storage=storage)
+    study.sampler = sampler(spec.search.sampler, spec.seed, 10)
+    study.ask().suggest_float("learning_rate", 1e-3, 0.1, log=True)
+    cut_off = next_pack(source_of(storage, spec))
+    assert offers(cut_off) == offers(undisturbed[2])[:1]
+
+
 def test_qmc_is_one_even_sequence_over_the_study() -> None:
     space = {"weight_decay": {"low": 0.0, "high": 0.8}}
     source = source_of(in_memory(), study_spec(trials=9, sampler="qmc", space=space))
     # Before there is a first trial, Optuna knows no space to lay the sequence in.
     _, *sequence = offers(*train_all(source))
     assert sorted(int(offer["weight_decay"] / 0.1) for offer in sequence) == list(range(8))
+
+
+def finished(
+    losses: Sequence[float], state: TrialState = TrialState.COMPLETE
+) -> list[FrozenTrial]:
+    """Trials with these losses, numbered from 0."""
+    made = [optuna.trial.create_trial(value=loss) for loss in losses]
+    for number, trial in enumerate(made):
+        trial.number, trial.state = number, state
+    return made
+
+
+def test_a_short_history_is_shown_whole() -> None:
+    trials = finished([float(n) for n in range(LATEST)])
+    assert window(trials) == trials
+
+
+def test_of_a_long_history_the_best_and_the_latest_are_shown() -> None:
+    trials = finished([float(n) for n in range(1000)])
+    numbers = [trial.number for trial in window(trials)]
+    assert numbers == [*range(BEST), *range(1000 - LATEST, 1000)]
+
+
+def test_all_that_is_in_training_is_shown() -> None:
+    trials = finished([float(n) for n in range(1000)])
+    for trial in trials[300:500]:
+        trial.state = TrialState.RUNNING
+    assert set(range(300, 500)) <= {trial.number for trial in window(trials)}
+
+
+def test_failures_are_not_shown() -> None:
+    assert window(finished([1.0, 2.0], TrialState.FAIL)) == []

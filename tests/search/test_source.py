@@ -9,6 +9,7 @@ from proxytune.records.record import TrialRecord, TrialState
 from proxytune.search.storage import open_storage
 from proxytune.search.study import Study
 from proxytune.search.trials import REASON
+from tests.packs import TRAINING
 from tests.search.fakes import evaluation
 from tests.search.studies import (
     FIRST,
@@ -16,6 +17,7 @@ from tests.search.studies import (
     STEPS,
     Observed,
     in_memory,
+    loss_of,
     next_pack,
     source_of,
     study_spec,
@@ -257,6 +259,50 @@ def test_successive_halving_passes_one_in_four(storage: BaseStorage) -> None:
     by_loss = sorted(trials(storage), key=lambda trial: trial.curve[0].validation_loss or 0.0)
     assert [trial.state for trial in by_loss[:4]] == [TrialState.COMPLETE] * 4
     assert [trial.state for trial in by_loss[4:]] == [TrialState.PRUNED] * 12
+
+
+def test_successive_halving_ranks_a_member_among_all_that_got_to_its_rung(
+    storage: BaseStorage,
+) -> None:
+    search = {"trials": 24, "pack_size": 8, "sampler": "random"}
+    spec = study_spec(seed=6, pruner="successive-halving", **search)
+    source = source_of(storage, spec)
+    # All in training at once, so that each is judged while others have yet to get there.
+    packs = [next_pack(source) for _ in range(3)]
+    losses = {m.number: loss_of(p, m.number, FIRST) for p in packs for m in p.members}
+    for judged, pack in enumerate(packs, 1):
+        dropped = source.report(pack, told(pack, FIRST))
+        passing = sorted(losses, key=lambda n: losses[n] if n < 8 * judged else 9e9)[: 2 * judged]
+        assert dropped == {m.number for m in pack.members} - set(passing)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["best first", "worst first"])
+def test_wilcoxon_drops_the_worse_ones_at_their_fourth_evaluation(
+    storage: BaseStorage, order: int
+) -> None:
+    training = TRAINING.model_copy(update={"evaluations": 6})
+    spec = study_spec(trials=16, pack_size=8, sampler="random", pruner="wilcoxon")
+    source = source_of(storage, spec.model_copy(update={"training": training}))
+    steps = training.evaluation_steps()
+    train(source, next_pack(source), steps)
+    pack = next_pack(source)
+    dropped = [source.report(pack, told(pack, step)[::order]) for step in steps[:4]]
+    assert dropped[:3] == [frozenset()] * 3
+    best = min(t.value for t in trials(storage)[:8] if t.value is not None)
+    worse = {m.number for m in pack.members if loss_of(pack, m.number, LAST) > best}
+    assert dropped[3] == worse != frozenset()
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("pruner", ["median", "successive-halving", "wilcoxon"])
+def test_pruners_go_on_when_everything_before_has_diverged(
+    storage: BaseStorage, pruner: str
+) -> None:
+    source = source_of(storage, study_spec(pruner=pruner))
+    pack = next_pack(source)
+    source.report(pack, [evaluation(m.number, FIRST, None, diverged=True) for m in pack.members])
+    train_all(source)
+    assert TrialState.COMPLETE in states(storage)[4:]
 
 
 def test_without_a_pruner_nobody_is_dropped(storage: BaseStorage) -> None:
