@@ -172,16 +172,16 @@ def run_load(folder: Path, trials: int, in_flight: int, sampler: str) -> dict[st
     project.run(spec.name, meter)
     late_mb = memory_mb()
     assert len(study.finished()) == meter.finished == trials
-    # What a run does not wait for any longer, its user delivers.
-    project.sync(spec.name)
     searched, whole = cluster.seconds[0], time.monotonic() - began
+    # A run waits for MLflow for a while; what is left then is for `study sync`.
+    delivered = len(project.mlflow().open(spec))
     return {
         "finished_per_second": trials / searched,
         "memory_mb": {"early": meter.early_mb, "end": late_mb},
         "memory_ratio": late_mb / meter.early_mb if meter.early_mb else None,
         "mlflow": {
-            "delivered_per_second": trials / whole,
-            "lag_seconds": whole - sum(cluster.seconds),
+            "delivered": delivered,
+            "delivered_per_second": delivered / whole,
         },
         "remarks": meter.remarks,
     }
