@@ -14,7 +14,7 @@ from proxytune.pipeline.files import write_json
 from proxytune.pipeline.stores import Stores
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
-from proxytune.search.lock import only_driver
+from proxytune.search.lock import only_process
 from proxytune.spec.axis import coordinate
 from proxytune.spec.evidence import EvidenceSpec
 from proxytune.spec.load import load_evidence
@@ -32,7 +32,8 @@ def run_evidence(stores: Stores, path: Path, fresh: bool, on_pack: OnPack) -> di
     spec = load_evidence(path)
     folder = stores.paths.evidence(spec.name)
     data_set = DataSet(stores.paths.parquet, "evidence", "evidence", spec.name, EVIDENCE)
-    with only_driver(stores.paths.locks / f"evidence-{spec.name}.lock", spec.name):
+    lock = stores.paths.locks / f"evidence-{spec.name}.lock"
+    with only_process(lock, f"evidence {spec.name!r}"):
         if fresh:
             data_set.delete()
             (folder / "spec.json").unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError
 from proxytune.records.record import TrialRecord
+from proxytune.search.lease import Lease
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
 from proxytune.spec.study import StudySpec
@@ -120,6 +121,10 @@ class Study:
         if self.completed is not None:
             return "complete"
         return "unfinished" if self._optuna.get_trials(deepcopy=False) else "created"
+
+    def lease(self) -> Lease:
+        """The right to run it, and to change it."""
+        return Lease(self._storage, self.name)
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
         """Where an executor gets this study's packs."""
