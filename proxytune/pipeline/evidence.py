@@ -1,5 +1,6 @@
 """An evidence run: from its file to curves, findings, a picture and records."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from proxytune.records.schema import EVIDENCE
 from proxytune.search.lock import only_process
 from proxytune.spec.axis import coordinate
 from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.load import load_evidence
+from proxytune.spec.load import load_evidence, require_readable
 
 OnPack = Callable[[Sequence[Point], int, int], None]
 """Called with the points of a pack, the packs done, and all packs."""
@@ -87,10 +88,11 @@ def _require_same_definition(spec: EvidenceSpec, file: Path, path: Path) -> None
     if not file.exists():
         return
     try:
-        before = EvidenceSpec.model_validate_json(file.read_bytes())
+        before = json.loads(file.read_bytes())
     except ValueError:
         before = None
-    if before != spec:
+    require_readable(before, file)
+    if before != spec.model_dump(mode="json"):
         raise InputError(
             f"{path}: name = {spec.name!r}: evidence of this name was run with another "
             "definition; choose another name, or start anew with --fresh"

@@ -1,5 +1,6 @@
 """A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from proxytune.records.record import TrialRecord
 from proxytune.search.lease import Lease
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
+from proxytune.spec.load import validate
 from proxytune.spec.study import StudySpec
 
 SPEC = "proxytune.spec"
@@ -21,18 +23,19 @@ COMPLETED = "proxytune.completed"
 
 
 class Study:
-    """A study in storage."""
+    """A study in storage. Raises InputError if it is not there, or made by a newer program."""
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
         self._storage = storage
         try:
             self._optuna = optuna.load_study(study_name=name, storage=storage)
-            self.spec = StudySpec.model_validate_json(self._optuna.user_attrs[SPEC])
+            stored = self._optuna.user_attrs[SPEC]
         except KeyError:
             known = ", ".join(study_names(storage)) or "none so far"
             raise InputError.of_field(
                 "study", name, f"no such study; there are: {known}"
             ) from None
+        self.spec = validate(StudySpec, json.loads(stored), f"study {name!r}")
 
     @classmethod
     def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
