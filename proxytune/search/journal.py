@@ -143,7 +143,8 @@ class _JournalFile(BaseJournalBackend):
     def _operation(self, line: bytes) -> Operation:
         try:
             operation: Operation = json.loads(line)
-        except ValueError:
+            operation["op_code"]
+        except (ValueError, LookupError, TypeError):
             raise InputError(
                 f"{self._path}: line {self._next} is damaged; put a copy of the file in its place"
             ) from None

@@ -5,6 +5,7 @@ file a pack are the state, so a dead worker, node or driver are all the same cas
 """
 
 import math
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from proxytune.errors import PackTooLarge, RunError
+from proxytune.errors import InputError, PackTooLarge, RunError
 from proxytune.search.executor import PackRunner, PackSource, Result, RunnerFactory, refuse
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import ExecutionSpec
@@ -38,18 +39,18 @@ class RayExecutor:
         self._start, self._execution, self._address = start, execution, address
 
     def __enter__(self) -> "RayExecutor":
-        local = self._address is None
-        ray.init(
+        if self._address is None:
             # Not None: Ray would join whatever cluster an old file speaks of.
-            address="local" if local else self._address,
-            log_to_driver=False,
-            logging_level="critical",
-            **(
-                {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-                if local
-                else {}
-            ),
-        )
+            _connect("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
+            return self
+        try:
+            _require_listening(self._address)
+            _connect(self._address)
+        except (ConnectionError, OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError.of_field(
+                "--address", self._address, f"no Ray cluster can be joined there ({reason})"
+            ) from None
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -107,6 +108,17 @@ class RayExecutor:
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         return {"cpu": self._execution.cpus_per_pack, "gpu": gpus}
+
+
+def _connect(address: str, **options: Any) -> None:
+    ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
+
+
+def _require_listening(address: str) -> None:
+    """Raises OSError where nothing listens; Ray would look for it for more than a minute."""
+    host, colon, port = address.rpartition(":")
+    if colon and "//" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class _Packs(Searcher):

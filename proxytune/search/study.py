@@ -40,10 +40,10 @@ class Study:
     @classmethod
     def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
         """Adds a study. Raises InputError if another of its name is there."""
-        made = optuna.create_study(
-            study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
-        )
-        if SPEC not in made.user_attrs:
+        if spec.name not in study_names(storage):
+            made = optuna.create_study(
+                study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
+            )
             # A new one, or one whose maker was killed right here; or one that is not ours.
             if made.user_attrs or made.get_trials(deepcopy=False):
                 raise InputError.of_field(

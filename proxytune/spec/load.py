@@ -3,6 +3,7 @@
 import difflib
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,9 +80,17 @@ def validate(model: type[SpecT], document: object, where: object) -> SpecT:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        # A default that could not be computed follows from a mistake that is listed anyway.
-        told = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        told = [e for e in error.errors() if not _follows(e, error.errors())]
         raise InputError("\n".join(f"{where}: {_in_words(model, e)}" for e in told)) from None
+
+
+def _follows(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether it follows from a mistake that is listed anyway."""
+    if error["type"] == "too_short":
+        # A list counts without its bad items.
+        depth = len(error["loc"])
+        return any(e["loc"][:depth] == error["loc"] for e in errors if len(e["loc"]) > depth)
+    return error["type"] == "default_factory_not_called"
 
 
 def require_readable(document: object, where: object) -> None:
