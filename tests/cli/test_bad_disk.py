@@ -1,4 +1,4 @@
-"""Disks that are full or cannot be written: a clear message, nothing half-written, and on it goes."""
+"""Disks that are full or read-only: a clear message, nothing half-written, and on it goes."""
 
 import shlex
 import subprocess
