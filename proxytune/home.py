@@ -68,7 +68,7 @@ class Home:
 
     @property
     def locks(self) -> Path:
-        """One file a study, held by the process that runs it."""
+        """One file an evidence run, held by the process that runs it."""
         return self.folder / "locks"
 
     def packs(self, study: str) -> Path:

@@ -15,7 +15,7 @@ ROOMS = {
     "errors": "",
     "home": "errors",
     "files": "errors",
-    "spec": "errors",
+    "spec": "__version__ errors",
     "scaling": "errors spec",
     "data": "errors files spec",
     "records": "errors files spec",

@@ -1,5 +1,6 @@
 """An evidence run: from its file to curves, findings, a picture and records."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from proxytune.pipeline.files import write_json
 from proxytune.pipeline.stores import Stores
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
-from proxytune.search.lock import only_driver
+from proxytune.search.lock import only_process
 from proxytune.spec.axis import coordinate
 from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.load import load_evidence
+from proxytune.spec.load import load_evidence, require_readable
 
 OnPack = Callable[[Sequence[Point], int, int], None]
 """Called with the points of a pack, the packs done, and all packs."""
@@ -32,7 +33,8 @@ def run_evidence(stores: Stores, path: Path, fresh: bool, on_pack: OnPack) -> di
     spec = load_evidence(path)
     folder = stores.paths.evidence(spec.name)
     data_set = DataSet(stores.paths.parquet, "evidence", "evidence", spec.name, EVIDENCE)
-    with only_driver(stores.paths.locks / f"evidence-{spec.name}.lock", spec.name):
+    lock = stores.paths.locks / f"evidence-{spec.name}.lock"
+    with only_process(lock, f"evidence {spec.name!r}"):
         if fresh:
             data_set.delete()
             (folder / "spec.json").unlink(missing_ok=True)
@@ -86,10 +88,11 @@ def _require_same_definition(spec: EvidenceSpec, file: Path, path: Path) -> None
     if not file.exists():
         return
     try:
-        before = EvidenceSpec.model_validate_json(file.read_bytes())
+        before = json.loads(file.read_bytes())
     except ValueError:
         before = None
-    if before != spec:
+    require_readable(before, file)
+    if before != spec.model_dump(mode="json"):
         raise InputError(
             f"{path}: name = {spec.name!r}: evidence of this name was run with another "
             "definition; choose another name, or start anew with --fresh"

@@ -18,7 +18,7 @@ from proxytune.records.recorder import Delivery, Recorder, Undelivered
 from proxytune.records.ui import serve
 from proxytune.scaling.table import projection_document
 from proxytune.search.executor import Executor
-from proxytune.search.lock import only_driver
+from proxytune.search.lease import Lease
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.spec.load import load_study, load_target, require_scalable
@@ -55,9 +55,9 @@ class Project(Stores):
     def run(self, name: str, observe: Observer) -> Study:
         """Runs a study, or goes on with it, until its best trial is confirmed."""
         study = self.study(name)
-        with only_driver(self.paths.locks / f"{name}.lock", name):
+        with study.lease() as lease:
             try:
-                self._run(study, observe)
+                self._run(study, lease, observe)
             except KeyboardInterrupt:
                 done = sum(trial.state.finished for trial in study.trials())
                 raise RunError(
@@ -72,7 +72,7 @@ class Project(Stores):
         Raises RunError for the first sink that fails.
         """
         study = self.study(name)
-        with only_driver(self.paths.locks / f"{name}.lock", name):
+        with study.lease():
             finished = study.finished()
             deliveries = [Delivery(s, study.spec, finished, study.records) for s in self._sinks()]
             for delivery in deliveries:
@@ -88,8 +88,7 @@ class Project(Stores):
 
     def delete(self, name: str) -> None:
         """Removes a study from every store."""
-        self.study(name)
-        with only_driver(self.paths.locks / f"{name}.lock", name):
+        with self.study(name).lease():
             for sink in self._sinks():
                 sink.delete(name)
             delete_study(self.optuna, name)
@@ -136,18 +135,25 @@ class Project(Stores):
         """Serves the MLflow UI until it is stopped; returns its exit code."""
         return serve(self.mlflow_uri, port)
 
-    def _run(self, study: Study, observe: Observer) -> None:
+    def _run(self, study: Study, lease: Lease, observe: Observer) -> None:
         recorder = Recorder(study.spec, self._sinks(), study.finished(), study.records)
         try:
             if study.completed is None:
                 with self.executor(study.spec) as executor:
                     if study.pack_size is None:
-                        study.choose_pack_size(self._pack_size(study.spec, executor))
-                        observe(Progress(pack_size=study.pack_size))
-                    self._search(study, executor, recorder, observe)
-                    self._confirm(study, executor)
+                        size = self._pack_size(study.spec, executor)
+                        lease.require()
+                        study.choose_pack_size(size)
+                        observe(Progress(pack_size=size))
+                    self._search(study, lease, executor, recorder, observe)
+                    self._confirm(study, lease, executor)
         finally:
-            left = recorder.finish(complete=study.completed is not None)
+            # What another process runs now, it also records.
+            if lease.lost:
+                recorder.abandon()
+                left = []
+            else:
+                left = recorder.finish(complete=study.completed is not None)
             # Training has lost nothing, but this machine has a fault that its owner must hear of.
             faults = [one for one in left if one.reason and not one.sink.remote]
             observe(Progress(remarks=[_remark(study, one) for one in left if one not in faults]))
@@ -163,7 +169,12 @@ class Project(Stores):
         return pack_size(found, search.trials, executor.slots, search.learns)
 
     def _search(
-        self, study: Study, executor: Executor, recorder: Recorder, observe: Observer
+        self,
+        study: Study,
+        lease: Lease,
+        executor: Executor,
+        recorder: Recorder,
+        observe: Observer,
     ) -> None:
         refused: list[int] = []
 
@@ -176,19 +187,21 @@ class Project(Stores):
 
         checkpoints = self.paths.packs(study.name)
         spec = study.spec
-        executor.run(study.source(self.tokens(spec), checkpoints, record_and_observe))
+        source = study.source(self.tokens(spec), checkpoints, record_and_observe)
+        executor.run(lease.guard(source))
         if refused:
             place = (self.paths.calibrations, spec.proxy, spec.training, spec.execution)
             executor.call(remember_too_large, *place, min(refused))
 
-    def _confirm(self, study: Study, executor: Executor) -> None:
+    def _confirm(self, study: Study, lease: Lease, executor: Executor) -> None:
         top = _candidates(study.trials())[: study.spec.selection.top]
         if not top:
             raise RunError(
                 f"study {study.name!r}: no trial has a finite loss; search lower learning rates"
             )
         confirmation = Confirmation(study.spec, top, self.tokens(study.spec))
-        executor.run(confirmation)
+        executor.run(lease.guard(confirmation))
+        lease.require()
         study.complete(confirmation.selection().model_dump(mode="json"))
 
     def _sinks(self) -> list[RecordSink]:

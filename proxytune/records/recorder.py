@@ -125,6 +125,12 @@ class Recorder:
         began = time.monotonic()
         return [left for courier in self._couriers if (left := self._await(courier, began))]
 
+    def abandon(self) -> None:
+        """Delivers nothing more, and closes nothing."""
+        for courier in self._couriers:
+            courier.dismissed = True
+        self._ending.set()
+
     def _await(self, courier: "_Courier", began: float) -> Undelivered | None:
         while courier.is_alive():
             courier.join(0.1)

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Protocol, TypeVar
 
-from proxytune.errors import PackTooLarge
+from proxytune.errors import PackTooLarge, RunError
 from proxytune.spec.pack import Evaluation, PackSpec
 
 Result = TypeVar("Result")
 
 
 class PackRunner(Protocol):
-    """One pack in training. Raises PackTooLarge where memory does not hold it."""
+    """One pack in training.
+
+    Raises PackTooLarge where memory does not hold it, and another RunError where not the pack
+    is to blame, but what the next one would meet as well, such as a full disk.
+    """
 
     def advance(self) -> Sequence[Evaluation]:
         """Trains to the next evaluation and returns that of every member still in training.
@@ -77,7 +81,8 @@ class Executor(Protocol):
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted.
 
-        Raises KeyboardInterrupt when the user stops it; packs in flight are then left as they are.
+        Raises KeyboardInterrupt when the user stops it, and the RunError of a pack; packs in
+        flight are then left as they are.
         """
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
@@ -119,6 +124,8 @@ class LocalExecutor:
                 return source.finish(pack)
             except PackTooLarge as error:
                 return refuse(source, pack, str(error))
+            except RunError:
+                raise
             except Exception as error:
                 return source.fail(pack, f"{type(error).__name__}: {error}")
             # Outside the try: a mistake of the source is not the pack's.

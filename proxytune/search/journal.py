@@ -7,7 +7,8 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, cast
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
@@ -24,6 +25,8 @@ class Journal(JournalStorage):
     def __init__(self, path: Path) -> None:
         self._file = _JournalFile(path)
         super().__init__(self._file)
+        # Optuna's own is no lock that a batch could hold while it tells things.
+        self._thread_lock = cast(Any, RLock())
 
     def get_all_trials(
         self,
@@ -38,17 +41,16 @@ class Journal(JournalStorage):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is told inside is on disk, by one write, when this ends; no other process writes.
+        """What is told inside is on disk, by one write, when this ends; nobody else writes.
 
         Optuna's own way is a write that reaches the disk for every value of every trial.
         """
         with self._thread_lock:
             self._file.begin()
-        try:
-            yield
-        finally:
-            # Also after an exception: this process has gone by what it told already.
-            with self._thread_lock:
+            try:
+                yield
+            finally:
+                # Also after an exception: this process has gone by what it told already.
                 self._file.end()
 
 
@@ -141,7 +143,8 @@ class _JournalFile(BaseJournalBackend):
     def _operation(self, line: bytes) -> Operation:
         try:
             operation: Operation = json.loads(line)
-        except ValueError:
+            operation["op_code"]
+        except (ValueError, LookupError, TypeError):
             raise InputError(
                 f"{self._path}: line {self._next} is damaged; put a copy of the file in its place"
             ) from None

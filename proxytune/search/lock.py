@@ -1,4 +1,4 @@
-"""One driver a study."""
+"""One process for what is kept in a home alone; a study has a lease, which reaches further."""
 
 import fcntl
 import os
@@ -11,8 +11,8 @@ from proxytune.errors import InputError
 
 
 @contextmanager
-def only_driver(path: Path, study: str) -> Iterator[None]:
-    """Holds the study's lock file; the system frees it when the process ends, however it ends.
+def only_process(path: Path, what: str) -> Iterator[None]:
+    """Holds a lock file; the system frees it when the process ends, however it ends.
 
     Raises InputError that names who holds it.
     """
@@ -23,7 +23,7 @@ def only_driver(path: Path, study: str) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise InputError(
-                f"study {study!r} is being run by {file.read().strip()}; wait for it, or stop it"
+                f"{what} is being run by {file.read().strip()}; wait for it, or stop it"
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")

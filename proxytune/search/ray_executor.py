@@ -5,8 +5,10 @@ file a pack are the state, so a dead worker, node or driver are all the same cas
 """
 
 import math
+import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -16,14 +18,14 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from proxytune.errors import PackTooLarge
+from proxytune.errors import InputError, PackTooLarge, RunError
 from proxytune.search.executor import PackRunner, PackSource, Result, RunnerFactory, refuse
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import ExecutionSpec
 
 MAX_FAILURES = 2
 """Lost workers a pack survives."""
-EVALUATIONS, ERROR, TOO_LARGE = "evaluations", "error", "too_large"
+EVALUATIONS, ERROR, TOO_LARGE, STOP = "evaluations", "error", "too_large", "stop"
 OBJECT_STORE_BYTES = 80 * 2**20
 """Evaluations are all that travels."""
 
@@ -37,18 +39,18 @@ class RayExecutor:
         self._start, self._execution, self._address = start, execution, address
 
     def __enter__(self) -> "RayExecutor":
-        local = self._address is None
-        ray.init(
+        if self._address is None:
             # Not None: Ray would join whatever cluster an old file speaks of.
-            address="local" if local else self._address,
-            log_to_driver=False,
-            logging_level="critical",
-            **(
-                {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-                if local
-                else {}
-            ),
-        )
+            _connect("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
+            return self
+        try:
+            _require_listening(self._address)
+            _connect(self._address)
+        except (ConnectionError, OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError.of_field(
+                "--address", self._address, f"no Ray cluster can be joined there ({reason})"
+            ) from None
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -90,14 +92,13 @@ class RayExecutor:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
+                    stop=_Fault(searcher),
                     failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 ),
             )
-            try:
-                tuner.fit()
-            except tune.TuneError as error:
-                # The source's own exception, which Tune would pass on as text.
-                raise error.__context__ or error from None
+            tuner.fit()
+        if searcher.fault is not None:
+            raise searcher.fault
         # Tune takes Ctrl-C to mean "stop here" and returns as if all were well.
         if searcher.live or not source.exhausted:
             raise KeyboardInterrupt
@@ -107,6 +108,17 @@ class RayExecutor:
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         return {"cpu": self._execution.cpus_per_pack, "gpu": gpus}
+
+
+def _connect(address: str, **options: Any) -> None:
+    ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
+
+
+def _require_listening(address: str) -> None:
+    """Raises OSError where nothing listens; Ray would look for it for more than a minute."""
+    host, colon, port = address.rpartition(":")
+    if colon and "//" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class _Packs(Searcher):
@@ -121,6 +133,8 @@ class _Packs(Searcher):
         super().__init__()
         self.source, self.start, self.slots = source, start, slots
         self.live: dict[str, PackSpec] = {}
+        self.fault: Exception | None = None
+        """What ends the run: Tune would blame the pack that was in hand, and try it again."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles its searcher for a restore that never comes; the source stays here.
@@ -128,10 +142,14 @@ class _Packs(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         assert self.source is not None
+        if self.fault is not None:
+            return Searcher.FINISHED
         # None, too, when all slots are taken: Tune would ask ahead, and samplers would know less.
         if len(self.live) >= self.slots:
             return None
-        pack = self.source.next_pack()
+        pack = None
+        with self._fault_ends_run():
+            pack = self.source.next_pack()
         if pack is None:
             return None if self.live else Searcher.FINISHED
         self.live[trial_id] = pack
@@ -141,27 +159,58 @@ class _Packs(Searcher):
         """Hands a result to the source; returns the members to drop."""
         assert self.source is not None
         evaluations = [Evaluation.model_validate(e) for e in result.get(EVALUATIONS, ())]
-        return self.source.report(self.live[trial_id], evaluations)
+        drop: frozenset[int] = frozenset()
+        if self.fault is None:
+            with self._fault_ends_run():
+                drop = self.source.report(self.live[trial_id], evaluations)
+        return drop
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        assert self.source is not None
-        if trial_id not in self.live:
-            return
         if error:
             result = {ERROR: f"its worker was lost {MAX_FAILURES + 1} times"}
-        elif result is not None:
+        elif result is not None and trial_id in self.live:
             # The last result comes here and nowhere else.
             self.report(trial_id, result)
-        told = result or {}
-        pack, reason = self.live.pop(trial_id), told.get(ERROR)
+        if trial_id in self.live and self.fault is None:
+            with self._fault_ends_run():
+                self._end(self.live.pop(trial_id), result or {})
+
+    def _end(self, pack: PackSpec, result: Mapping[str, Any]) -> None:
+        assert self.source is not None
+        reason = result.get(ERROR)
+        if STOP in result:
+            raise RunError(result[STOP])
         if reason is None:
             self.source.finish(pack)
-        elif TOO_LARGE in told:
+        elif TOO_LARGE in result:
             refuse(self.source, pack, reason)
         else:
             self.source.fail(pack, reason)
+
+    @contextmanager
+    def _fault_ends_run(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as fault:
+            self.fault = fault
+
+
+class _Fault(tune.Stopper):
+    """Ends the run at a fault."""
+
+    def __init__(self, packs: _Packs | None = None) -> None:
+        self._packs = packs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Fault, ())
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._packs is not None and self._packs.fault is not None
 
 
 class _Judge(FIFOScheduler):
@@ -206,6 +255,8 @@ class _PackTrainable(tune.Trainable):
             # The actor goes on to the next pack, which needs the memory.
             self._runner = None
             return {ERROR: str(error), TOO_LARGE: True, "done": True}
+        except RunError as error:
+            return {STOP: str(error), "done": True}
         except Exception as error:
             # The pack's own mistake: trying again would only make it again.
             return {ERROR: f"{type(error).__name__}: {error}", "done": True}

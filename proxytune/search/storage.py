@@ -1,12 +1,15 @@
 """Optuna's storage: a journal file, or a database by URL."""
 
+import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from sqlalchemy import column, insert, table, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from proxytune.errors import InputError
+from proxytune.errors import InputError, RunError
 from proxytune.records.uri import masked
 from proxytune.search.journal import Journal
 
@@ -51,3 +54,42 @@ def empty_storage() -> BaseStorage:
 def batch(storage: BaseStorage) -> AbstractContextManager[None]:
     """Within it, what a journal is told is written at once; a database has its own way."""
     return storage.batch() if isinstance(storage, Journal) else nullcontext()
+
+
+def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new: str) -> bool:
+    """Sets a study's user attribute to `new` if it is `old`, or not there for None.
+
+    In one go: of several who offer to exchange the same, one gets True. Raises RunError if the
+    storage cannot be used.
+    """
+    if isinstance(storage, RDBStorage):
+        return _exchange_in_database(storage, study_id, key, old, new)
+    with batch(storage):
+        found = storage.get_study_user_attrs(study_id).get(key)
+        if found == old:
+            storage.set_study_user_attr(study_id, key, new)
+    return bool(found == old)
+
+
+_ATTRIBUTES = table(
+    "study_user_attributes", column("study_id"), column("key"), column("value_json")
+)
+"""As Optuna makes it; a study has a key once."""
+
+
+def _exchange_in_database(
+    storage: RDBStorage, study_id: int, key: str, old: str | None, new: str
+) -> bool:
+    """Optuna has no such thing; its own setter would overwrite whatever is there."""
+    place, value = {"study_id": study_id, "key": key}, {"value_json": json.dumps(new)}
+    try:
+        with storage.engine.begin() as database:
+            if old is None:
+                database.execute(insert(_ATTRIBUTES).values(**place, **value))
+                return True
+            found = update(_ATTRIBUTES).filter_by(**place, value_json=json.dumps(old))
+            return database.execute(found.values(**value)).rowcount == 1
+    except IntegrityError:
+        return False
+    except SQLAlchemyError as error:
+        raise RunError(f"the storage cannot be used ({type(error).__name__})") from None

@@ -1,5 +1,6 @@
 """A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError
 from proxytune.records.record import TrialRecord
+from proxytune.search.lease import Lease
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
+from proxytune.spec.load import validate
 from proxytune.spec.study import StudySpec
 
 SPEC = "proxytune.spec"
@@ -20,26 +23,27 @@ COMPLETED = "proxytune.completed"
 
 
 class Study:
-    """A study in storage."""
+    """A study in storage. Raises InputError if it is not there, or made by a newer program."""
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
         self._storage = storage
         try:
             self._optuna = optuna.load_study(study_name=name, storage=storage)
-            self.spec = StudySpec.model_validate_json(self._optuna.user_attrs[SPEC])
+            stored = self._optuna.user_attrs[SPEC]
         except KeyError:
             known = ", ".join(study_names(storage)) or "none so far"
             raise InputError.of_field(
                 "study", name, f"no such study; there are: {known}"
             ) from None
+        self.spec = validate(StudySpec, json.loads(stored), f"study {name!r}")
 
     @classmethod
     def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
         """Adds a study. Raises InputError if another of its name is there."""
-        made = optuna.create_study(
-            study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
-        )
-        if SPEC not in made.user_attrs:
+        if spec.name not in study_names(storage):
+            made = optuna.create_study(
+                study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
+            )
             # A new one, or one whose maker was killed right here; or one that is not ours.
             if made.user_attrs or made.get_trials(deepcopy=False):
                 raise InputError.of_field(
@@ -120,6 +124,10 @@ class Study:
         if self.completed is not None:
             return "complete"
         return "unfinished" if self._optuna.get_trials(deepcopy=False) else "created"
+
+    def lease(self) -> Lease:
+        """The right to run it, and to change it."""
+        return Lease(self._storage, self.name)
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
         """Where an executor gets this study's packs."""

@@ -13,13 +13,15 @@ from proxytune.spec.shape import Shape
 from proxytune.spec.training import DataSpec, TrainingSpec
 
 BYTES_VOCABULARY = 256
+SCHEMA_VERSION = 1
+"""Of files and stored studies; a change that an older program would misread is a new one."""
 
 
 class ExperimentSpec(Spec):
     """A proxy with its base, data and training."""
 
     schema_version: Literal[1] = 1
-    """Version of this format."""
+    """SCHEMA_VERSION of the program that it was written for."""
     name: str = Field(pattern=NAME_PATTERN)
     """Names the experiment everywhere; default: the file's name."""
     proxy: Shape

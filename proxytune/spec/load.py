@@ -3,6 +3,7 @@
 import difflib
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,10 +11,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from proxytune import __version__
 from proxytune.errors import InputError
 from proxytune.spec.base import Spec
 from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.experiment import ExperimentSpec, require_same_style
+from proxytune.spec.experiment import SCHEMA_VERSION, ExperimentSpec, require_same_style
 from proxytune.spec.hyperparameters import BaseHyperparameters
 from proxytune.spec.shape import Shape
 from proxytune.spec.study import StudySpec, TargetSpec
@@ -73,12 +75,32 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def validate(model: type[SpecT], document: object, where: object) -> SpecT:
     """`document` as a `model`, or one InputError that names every bad field."""
+    if issubclass(model, ExperimentSpec):
+        require_readable(document, where)
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        # A default that could not be computed follows from a mistake that is listed anyway.
-        told = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        told = [e for e in error.errors() if not _follows(e, error.errors())]
         raise InputError("\n".join(f"{where}: {_in_words(model, e)}" for e in told)) from None
+
+
+def _follows(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether it follows from a mistake that is listed anyway."""
+    if error["type"] == "too_short":
+        # A list counts without its bad items.
+        depth = len(error["loc"])
+        return any(e["loc"][:depth] == error["loc"] for e in errors if len(e["loc"]) > depth)
+    return error["type"] == "default_factory_not_called"
+
+
+def require_readable(document: object, where: object) -> None:
+    """Refuses an experiment that was written for a newer program, whatever else is in it."""
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(
+            f"{where}: schema_version = {version}: is newer than what proxytune {__version__} "
+            f"reads, which is {SCHEMA_VERSION}; upgrade proxytune"
+        )
 
 
 def _load_experiment(model: type[ExperimentT], path: Path) -> ExperimentT:

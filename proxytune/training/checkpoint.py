@@ -14,6 +14,9 @@ from proxytune.errors import RunError
 from proxytune.files import replace
 from proxytune.spec.pack import Evaluation
 
+VERSION = 1
+"""Of what is in the file; a change of meaning is a new one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -30,6 +33,7 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Replaces the file; one that is there is always whole."""
         contents = {
+            "version": VERSION,
             "steps": self.steps,
             "numbers": self.numbers,
             "weights": self.weights,
@@ -52,15 +56,26 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path | None) -> Self | None:
-        """What `save` wrote; None if there is no file. Tensors only: nothing in it can run."""
+        """What `save` wrote; None if there is no file. Tensors only: nothing in it can run.
+
+        Raises RunError that says what to do about a file that cannot be used.
+        """
         if path is None or not path.exists():
             return None
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
+            version = saved.pop("version", None)
+            if version != VERSION:
+                raise ValueError(f"its version is {version}, and not {VERSION}")
             curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
             return cls(curve=curve, **saved)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        except (
+            *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+            pickle.UnpicklingError,
+        ) as error:
+            # Torch explains at length.
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RunError(
-                f"{path}: is no checkpoint that can be read ({error}); "
+                f"{path}: is no checkpoint that can be read ({reason}); "
                 "remove the file, and its pack starts anew"
             ) from None

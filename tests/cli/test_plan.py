@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from tests.cli.test_input import assert_refused
+from tests.cli.test_bad_input import assert_refused
 from tests.commands import TARGET, TINY, proxytune, write_yaml
 
 LLAMA = Path(__file__).parents[2] / "studies" / "targets" / "llama3-8b.yaml"

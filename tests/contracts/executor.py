@@ -1,13 +1,13 @@
 """What every executor promises to whoever gives it packs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from proxytune.errors import PackTooLarge
+from proxytune.errors import PackTooLarge, RunError
 from proxytune.search.executor import Executor, PackSource
-from proxytune.spec.pack import PackSpec
+from proxytune.spec.pack import Evaluation, PackSpec
 from tests.packs import TRAINING
 from tests.search.fakes import Recording, bowl_pack
 
@@ -113,10 +113,20 @@ class ExecutorContract:
     def test_a_mistake_of_the_source_is_no_pack_s_failure(
         self, executor: Executor, tmp_path: Path
     ) -> None:
-        source = Forgetful([bowl_pack("innocent", tmp_path)])
-        with pytest.raises(ConnectionError, match="the record store is gone"):
+        for step in (FIRST, STEPS[-1]):
+            source = Forgetful([bowl_pack(f"innocent-{step}", tmp_path)], at=step)
+            with pytest.raises(ConnectionError, match="the record store is gone"):
+                executor.run(source)
+            assert (source.failed, source.finished) == ([], [])
+
+    def test_what_is_not_the_pack_s_own_ends_the_run_and_fails_nobody(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        source = Recording([bowl_pack(name, tmp_path) for name in ("unlucky", "next")])
+        with pytest.raises(RunError, match=r"^the disk is full$"):
             executor.run(source)
         assert source.failed == []
+        assert "unlucky" not in source.finished
 
 
 def double(number: int) -> int:
@@ -130,7 +140,13 @@ def give_up(reason: str) -> None:
 
 
 class Forgetful(Recording):
-    """Cannot keep what it hears."""
+    """Cannot keep what it hears at one step."""
 
-    def report(self, pack: PackSpec, evaluations: object) -> frozenset[int]:
-        raise ConnectionError("the record store is gone")
+    def __init__(self, packs: Sequence[PackSpec], at: int) -> None:
+        super().__init__(packs)
+        self._at = at
+
+    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
+        if any(evaluation.step == self._at for evaluation in evaluations):
+            raise ConnectionError("the record store is gone")
+        return super().report(pack, evaluations)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from proxytune.errors import PackTooLarge
+from proxytune.errors import PackTooLarge, RunError
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.shape import Shape
 from tests.packs import hyperparameters, members, pack
@@ -98,6 +98,14 @@ class Deadly(Bowl):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Unlucky(Bowl):
+    """Meets a full disk after its first evaluation."""
+
+    def train(self, step: int) -> None:
+        if step > self._pack.training.evaluation_steps()[0]:
+            raise RunError("the disk is full")
+
+
 class Vast(Bowl):
     """Fits into memory with two members at most, and shows it after its first evaluation."""
 
@@ -118,6 +126,7 @@ KINDS: Mapping[str, type[Bowl]] = {
     "broken": Broken,
     "killed": Killed,
     "deadly": Deadly,
+    "unlucky": Unlucky,
     "vast": Vast,
     "boundless": Boundless,
 }

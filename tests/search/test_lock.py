@@ -1,4 +1,4 @@
-"""One driver a study: a second one is refused, and a killed one is not missed."""
+"""One process for what is kept in a home: a second is refused, a killed one is not missed."""
 
 import os
 import socket
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from proxytune.errors import InputError
-from proxytune.search.lock import only_driver
+from proxytune.search.lock import only_process
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from proxytune.search.lock import only_driver
+from proxytune.search.lock import only_process
 
-with only_driver(Path(sys.argv[1]), "small"):
+with only_process(Path(sys.argv[1]), "evidence 'small'"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that runs the study."""
+    """Another process that holds it."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
     )
@@ -45,24 +45,29 @@ def test_a_second_process_is_refused_and_told_of_the_first(
     path: Path, holder: subprocess.Popen[str]
 ) -> None:
     with (
-        pytest.raises(InputError, match=rf"'small' is being run by process {holder.pid} on \S"),
-        only_driver(path, "small"),
+        pytest.raises(
+            InputError, match=rf"evidence 'small' is being run by process {holder.pid} on \S"
+        ),
+        only_process(path, "evidence 'small'"),
     ):
-        pytest.fail("two drivers of one study")
+        pytest.fail("two at once")
 
 
 def test_the_second_is_refused_again_and_the_first_still_named(
     path: Path, holder: subprocess.Popen[str]
 ) -> None:
     for _ in range(2):
-        with pytest.raises(InputError, match=f"process {holder.pid} "), only_driver(path, "small"):
+        with (
+            pytest.raises(InputError, match=f"process {holder.pid} "),
+            only_process(path, "evidence 'small'"),
+        ):
             pass
 
 
-def test_a_killed_process_frees_its_study(path: Path, holder: subprocess.Popen[str]) -> None:
+def test_a_killed_process_frees_it(path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()
-    with only_driver(path, "small"):
+    with only_process(path, "evidence 'small'"):
         pass
 
 
@@ -70,20 +75,20 @@ def test_the_latest_holder_is_named_alone(path: Path, holder: subprocess.Popen[s
     holder.kill()
     holder.wait()
     with (
-        only_driver(path, "small"),
+        only_process(path, "evidence 'small'"),
         pytest.raises(InputError, match=f"by process {os.getpid()} on {socket.gethostname()};"),
-        only_driver(path, "small"),
+        only_process(path, "evidence 'small'"),
     ):
-        pytest.fail("two drivers of one study")
+        pytest.fail("two at once")
 
 
-def test_another_study_is_free(path: Path, holder: subprocess.Popen[str]) -> None:
-    with only_driver(path.with_name("other.lock"), "other"):
+def test_another_name_is_free(path: Path, holder: subprocess.Popen[str]) -> None:
+    with only_process(path.with_name("other.lock"), "evidence 'other'"):
         pass
 
 
 def test_it_is_freed_at_the_end_even_of_a_failure(path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), only_driver(path, "small"):
+    with pytest.raises(ZeroDivisionError), only_process(path, "evidence 'small'"):
         raise ZeroDivisionError
-    with only_driver(path, "small"):
+    with only_process(path, "evidence 'small'"):
         pass

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from proxytune import __version__
 from proxytune.errors import InputError
 from proxytune.spec.load import load_evidence, load_shape, load_study, load_target
 from proxytune.spec.shape import Shape
@@ -63,7 +64,7 @@ BAD: list[tuple[str, object, str]] = [
     ("data.validation_fraction", 1, "data.validation_fraction = 1: should be less than 1"),
     ("name", "../escape", "name = '../escape': String should match"),
     ("seed", -1, "seed = -1: should be greater than or equal to 0"),
-    ("schema_version", 2, "schema_version = 2: should be 1"),
+    ("schema_version", 0, "schema_version = 0: should be 1"),
 ]
 
 
@@ -90,6 +91,17 @@ def test_a_mistake_is_named(tmp_path: Path, path: str, value: object, says: str)
     message = str(refusal.value)
     assert says in message
     assert all(line.startswith(f"{file}: ") for line in message.splitlines())
+
+
+def test_a_newer_file_is_refused_in_one_line_whatever_else_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(changed("schema_version", 2) | {"dreams": True}))
+    with pytest.raises(InputError) as refusal:
+        load_study(file)
+    assert str(refusal.value) == (
+        f"{file}: schema_version = 2: is newer than what proxytune {__version__} reads, "
+        "which is 1; upgrade proxytune"
+    )
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from proxytune.errors import RunError
 from proxytune.spec.hyperparameters import BaseHyperparameters
@@ -149,7 +150,27 @@ def test_a_torn_checkpoint_is_named(shape: Shape, tokens: Path, tmp_path: Path) 
     start_pack(spec).advance()
     torn = (tmp_path / "pack.pt").read_bytes()[:-100]
     (tmp_path / "pack.pt").write_bytes(torn)
-    with pytest.raises(RunError, match=r"pack\.pt.*remove the file"):
+    with pytest.raises(RunError, match=r"pack\.pt.*remove the file") as told:
+        start_pack(spec)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        ({"version": 2}, "its version is 2, and not 1"),
+        ({}, "its version is None, and not 1"),
+        ({"version": 1, "curve": "[]", "dreams": 3}, "unexpected keyword argument 'dreams'"),
+        ([1, 2], "can be read"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_another_program_is_named(
+    shape: Shape, tokens: Path, tmp_path: Path, contents: object, says: str
+) -> None:
+    spec = pack(shape, tokens, members(VARIED[0]), checkpoint=tmp_path / "pack.pt")
+    torch.save(contents, tmp_path / "pack.pt")
+    with pytest.raises(RunError, match=rf"pack\.pt: is no checkpoint.*{says}.*remove the file"):
         start_pack(spec)
 
 
