@@ -299,7 +299,11 @@ CASES = {
         "study list --storage sqlite:///not.db", "storage = ", file("not.db", b"x" * 5000)
     ),
     "tracking: scheme": Case(
-        "study sync tiny --tracking-uri nosql://me:s3cret@host", "MLflow at nosql://", code=1
+        "study run tiny --tracking-uri nosql://me:s3cret@host",
+        "--tracking-uri = 'nosql://me:***@host': must be an address of MLflow",
+    ),
+    "tracking: no file": Case(
+        "study sync tiny --tracking-uri sqlite:////proc/no/mlflow.db", "MLflow at sqlite:", code=1
     ),
     "tracking: closed port": Case(
         "study sync tiny --tracking-uri http://me:s3cret@127.0.0.1:1", "MLflow at http:", code=1

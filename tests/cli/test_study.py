@@ -1,11 +1,19 @@
 """What can be done with a study that has run."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars
 import pytest
+from mlflow import MlflowClient
 
+from proxytune.errors import InputError, RunError
+from proxytune.pipeline.project import Project
+from proxytune.search import study as stored
+from proxytune.search.lease import LEASE, Holder, Lease
+from proxytune.search.source import Progress
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
 pytestmark = pytest.mark.slow
@@ -47,6 +55,34 @@ def test_an_export_holds_every_trial(ending: str, home: Path, tmp_path: Path) ->
     table = getattr(polars, f"read_{ending}")(file)
     stored = values_in_stores(home, "tiny")["optuna"]
     assert dict(table.select("number", "value").iter_rows()) == stored
+
+
+def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Asks before each step, and not only after a silence; so that no test has to be silent.
+    monkeypatch.setattr(stored, "Lease", partial(Lease, stale=0.0))
+    project = Project(tmp_path / "home")
+    made = project.create(study_file)
+
+    def take(progress: Progress) -> None:
+        if progress.finished:
+            storage = project.opened_optuna
+            far = replace(Holder.here(), host="far", place="far away")
+            number = storage.get_study_id_from_name("tiny")
+            storage.set_study_user_attr(number, LEASE, far.text())
+
+    with pytest.raises(RunError, match=r"process \d+ on far has taken it over"):
+        project.run("tiny", take)
+    assert made.completed is None
+    assert len(made.finished()) == 2
+    # Who has it now also closes what records it.
+    client = MlflowClient(project.mlflow_uri)
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert "KILLED" not in {run.info.status for run in runs}
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="on far, heard of"):
+        project.sync("tiny")
 
 
 def test_deleting_asks_first(home: Path) -> None:

@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage
 from proxytune.errors import InputError, RunError
 from proxytune.search.lease import LEASE, Holder, Lease
 from proxytune.search.storage import batch, exchange, open_storage
-from proxytune.search.study import Study, delete_study
+from proxytune.search.study import Study, delete_study, study_names
 from tests.search.studies import next_pack, source_of, study_spec, told
 
 HOLDER = """
@@ -63,12 +63,23 @@ class Place:
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """In a journal, where a test does not say otherwise."""
-    url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    is_sqlite = getattr(request, "param", "journal") == "sqlite"
-    return Place(tmp_path / "optuna.journal", url if is_sqlite else None)
+    journal = tmp_path / "optuna.journal"
+    where = getattr(request, "param", "journal")
+    if where == "sqlite":
+        return Place(journal, f"sqlite:///{tmp_path / 'optuna.db'}")
+    if where == "postgres":
+        url = request.getfixturevalue("databases").optuna
+        if "small" in study_names(storage := open_storage(journal, url)):
+            delete_study(storage, "small")
+        return Place(journal, url)
+    return Place(journal, None)
 
 
-everywhere = pytest.mark.parametrize("place", ["journal", "sqlite"], indirect=True)
+everywhere = pytest.mark.parametrize(
+    "place",
+    ["journal", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)],
+    indirect=True,
+)
 
 
 @pytest.fixture
