@@ -7,7 +7,6 @@ train the same trial; chunks of steps take turns, and the median chunk counts.
 """
 
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -82,11 +81,18 @@ def peak_megabytes(way: str, case: tuple[str, int]) -> float:
 def _own_peak(way: str, case: tuple[str, int]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         advance = chunks_of(way, pack_of(1, SHAPES[case[0]], case[1], CHUNK, 1, Path(folder)))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # The peak so far is that of the imports: forget it.
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _status_kilobytes("VmRSS")
         advance()
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    return (_status_kilobytes("VmHWM") - before) / 1e3
+
+
+def _status_kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def measure(
