@@ -252,9 +252,6 @@ CASES = {
         NO_STUDY,
         lambda folder: write_yaml(folder / "good.yaml", TARGET),
     ),
-    "plan: no budget": Case(
-        "plan --target bad.yaml", "tokens = -5: should be greater", target(tokens=-5)
-    ),
     "target: no complete study": Case(
         "transfer --target good.yaml --study bad",
         "study = 'bad': is not complete; finish it with: proxytune study run bad",
@@ -280,11 +277,9 @@ CASES = {
     "coord-check: label": Case(
         "coord-check --axis width --parameterization gqa-nup", "parameterizations"
     ),
+    "coord-check: numbers": Case("coord-check --axis width --values 1,x", "values.1 = 'x'"),
     "coord-check: values": Case("coord-check --axis repeat --values 1,3", "must divide proxy.n"),
     "coord-check: steps": Case("coord-check --axis depth --steps 0", "steps = 0"),
-    "plan: file there": Case(
-        "plan --target bad.yaml --write text.txt", "is there already; name a new file", target()
-    ),
     # Storages.
     "storage: scheme": Case(
         "study list --storage nosql://me:s3cret@host/x", "storage = 'nosql://"

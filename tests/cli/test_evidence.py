@@ -109,21 +109,3 @@ def test_bad_input_is_refused(
     assert refused.exit_code == 2
     assert says in refused.stderr
     assert not (tmp_path / "home/evidence").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ("--axis width --parameterization gqa-nup", "parameterizations"),
-        ("--axis width --values 1,x", "values"),
-        ("--axis repeat --values 1,3", "must divide proxy.n_heads"),
-        ("--axis depth --steps 0", "steps"),
-    ],
-)
-def test_a_bad_coordinate_check_is_refused(tmp_path: Path, options: str, says: str) -> None:
-    home = ["--home", str(tmp_path / "home")]
-    refused = CliRunner().invoke(main, ["coord-check", *options.split(), *home])
-    assert refused.exit_code == 2
-    assert says in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert not (tmp_path / "home").exists()
