@@ -71,9 +71,9 @@ def run_packs(study: Path, home: Path) -> tuple[float, list[dict[str, Any]]]:
     return seconds, json.loads(shown.stdout)["trials"]
 
 
-def run_rival(rival: str, study: Path, params: Path, losses: Path) -> float:
+def run_rival(rival: str, share: float, study: Path, params: Path, losses: Path) -> float:
     """One of the other ways, in a process of its own."""
-    arguments = ["--study", study, "--params", params, "--losses", losses]
+    arguments = ["--study", study, "--params", params, "--losses", losses, "--gpu-share", share]
     return timed([sys.executable, __file__, "--rival", rival, *map(str, arguments)])
 
 
@@ -177,7 +177,9 @@ def _key(point: dict[str, Any]) -> str:
     return json.dumps(point, sort_keys=True)
 
 
-def run_all(trials: int, pack_size: int, rivals: Sequence[str], folder: Path) -> dict[str, Any]:
+def run_all(
+    trials: int, pack_size: int, rivals: Sequence[str], share: float, folder: Path
+) -> dict[str, Any]:
     """Every way once, one after another."""
     study, params, losses = folder / "study.yaml", folder / "params.json", folder / "losses.json"
     study.write_text(yaml.safe_dump(study_document(trials, pack_size)))
@@ -186,7 +188,7 @@ def run_all(trials: int, pack_size: int, rivals: Sequence[str], folder: Path) ->
     params.write_text(json.dumps([trial["params"] for trial in told]))
     differences: list[float] = []
     for rival in rivals:
-        seconds[rival] = run_rival(rival, study, params, losses)
+        seconds[rival] = run_rival(rival, share, study, params, losses)
         pairs = zip(told, json.loads(losses.read_text()), strict=True)
         differences += [abs(trial["value"] - loss) for trial, loss in pairs]
     return {
@@ -239,7 +241,10 @@ def main(
         return
     with tempfile.TemporaryDirectory() as folder:
         rivals = [name for name in RIVALS if name not in without]
-        document = {"machine": machine(), **run_all(trials, pack_size, rivals, Path(folder))}
+        document = {
+            "machine": machine(),
+            **run_all(trials, pack_size, rivals, gpu_share, Path(folder)),
+        }
     if as_json:
         print(json.dumps(document, indent=2))
         return
