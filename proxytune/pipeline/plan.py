@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from proxytune.errors import InputError, RunError
+from proxytune.files import replace
 from proxytune.home import Home
 from proxytune.pipeline.calibration import calibration_of, kept
 from proxytune.plan.cost import cost_document, study_runs, trial_flops
@@ -96,6 +97,11 @@ def make_plan(
         "suggestion": {"proxy": chosen, "reason": reason(options, rule)},
         "study": documents[chosen],
     }
+
+
+def write_study(document: dict[str, Any], path: Path) -> None:
+    """Writes the suggested study. Raises RunError if the file cannot be written."""
+    replace(path, lambda new: new.write_text(study_yaml(document), encoding="utf-8"))
 
 
 def study_yaml(document: dict[str, Any]) -> str:

@@ -53,8 +53,8 @@ def estimate(
     rather too long.
     """
     own = study.proxy == measured.proxy
-    ratio = 1.0 if own else _step_flops(study) / _step_flops(measured)
-    scaled = _scaled(calibration, ratio, study) if not own else calibration
+    ratio = _step_flops(study) / _step_flops(measured)
+    scaled = calibration if own else _scaled(calibration, ratio, study)
     at = knee(scaled)
     size = pack_size(scaled, study.search.trials, slots, study.search.learns)
     per_member = (at or scaled.speeds[0]).seconds_per_member

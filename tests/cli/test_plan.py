@@ -112,3 +112,10 @@ def test_bad_input_is_refused_before_anything_is_measured(
     where = ("--target", "target.yaml", "--home", "home")
     assert_refused(proxytune("plan", *where, *arguments.split()), says)
     assert not (tmp_path / "home").exists()
+
+
+def test_a_study_that_cannot_be_written_is_told_in_a_line(planned: tuple[Path, Result]) -> None:
+    where = ("--target", LLAMA, "--home", planned[0] / "home")
+    result = proxytune("plan", *where, "--write", "/proc/proxy.yaml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: /proc/proxy.yaml: cannot be written (")
