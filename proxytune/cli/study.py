@@ -120,16 +120,17 @@ def _run(project: "Project", study: "Study", quiet: bool) -> "Study":
 
 
 def _show(study: "Study", as_json: bool) -> None:
+    trials = study.trials()
     document = {
         "study": study.name,
         "state": study.state,
         "spec": study.spec.model_dump(mode="json"),
         "pack_size": study.pack_size,
-        "flops": study.flops,
+        "flops": study.flops(trials),
         "selection": study.selection,
         "trials": [
             trial.model_dump(mode="json", exclude={"study", "hyperparameters", "curve"})
-            for trial in study.trials()
+            for trial in trials
         ],
     }
     if as_json:

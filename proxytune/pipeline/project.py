@@ -105,13 +105,13 @@ class Project(Stores):
         study = self.study(name) if name else self._latest_complete()
         selection = self._selection(study)
         require_scalable(study.spec.base, goal.shape, target)
-        spec, best = study.spec, selection.best.hyperparameters
+        spec, best, trials = study.spec, selection.best.hyperparameters, study.trials()
         document: dict[str, Any] = {
             "study": study.name,
             "name": goal.name,
             "selection": selection_document(selection),
             **projection_document(best, spec.base, goal.shape, spec.parameterization),
-            "cost": cost_document(sum(study.flops.values()), goal),
+            "cost": cost_document(sum(study.flops(trials).values()), goal),
             "check": None,
         }
         folder = self.paths.transfer(study.name, goal.name)
@@ -122,7 +122,7 @@ class Project(Stores):
         verdict = judge(run, goal.check)
         document["check"] = check_document(run, verdict)
         files = write_documents(document, folder)
-        draw(folder / "check.png", _candidates(study.trials()), selection, run, verdict)
+        draw(folder / "check.png", _candidates(trials), selection, run, verdict)
         files.append(folder / "check.png")
         self.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
         return document

@@ -105,16 +105,15 @@ class Study:
         trials = self._optuna.get_trials(deepcopy=False)
         return [record_of(trials[number], self.spec) for number in numbers]
 
-    @property
-    def flops(self) -> dict[str, float]:
-        """Floating-point operations of training: of trials, as far as they got; of fresh seeds.
+    def flops(self, trials: Sequence[TrialRecord]) -> dict[str, float]:
+        """Floating-point operations of training: of `trials`, as far as they got; of fresh seeds.
 
         As `Shape.training_flops_per_token` counts them. Evaluations are not counted, nor what was
         lost with a worker: a planned run, with which this is compared, has those besides, too.
         """
         fresh = (self.selection or {}).get("tokens", 0)
         return {
-            "trials": sum(trial.flops for trial in self.trials()),
+            "trials": sum(trial.flops for trial in trials),
             "confirmation": float(fresh * self.spec.proxy.training_flops_per_token()),
         }
 
