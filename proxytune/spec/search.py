@@ -119,5 +119,8 @@ class ExecutionSpec(Spec):
     gpus_per_pack: float | None = Field(None, ge=0)
     """GPUs a pack takes, fractions allowed; null: 1 where there are GPUs, else 0."""
     max_packs: PositiveInt | None = None
-    """Packs in training at once; null: as many as the cluster holds when the study starts. Of a
-    larger number some wait, and an autoscaling cluster grows for them."""
+    """Packs in training at once; null: as many as the cluster holds. Of a larger number some wait,
+    and an autoscaling cluster grows for them."""
+    max_failures: int = Field(2, ge=0)
+    """Workers, or nodes under them, that a pack may lose in a row without getting any further.
+    With one more it counts as failed."""

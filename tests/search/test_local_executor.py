@@ -1,0 +1,17 @@
+"""The executor in this process keeps the contract."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from proxytune.search.executor import Executor, LocalExecutor
+from tests.contracts.executor import ExecutorContract
+from tests.search.fakes import start_bowl
+
+
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls) -> Iterator[Executor]:
+        with LocalExecutor(start_bowl) as executor:
+            yield executor
