@@ -12,8 +12,10 @@ import torch
 from proxytune.errors import RunError
 from proxytune.files import replace
 from proxytune.records.parts import write_parquet
+from proxytune.spec.shape import Shape
 from proxytune.training.checkpoint import Checkpoint
 from tests.disks import limited_to
+from tests.packs import hyperparameters, members, pack
 
 KB = 1024
 Write = Callable[[Path], object]
@@ -63,11 +65,12 @@ def test_on_a_full_disk_what_was_there_stays_and_nothing_else(full: Path, write:
     assert names(full) == ["thing"]
 
 
-def test_on_a_full_disk_the_last_checkpoint_stays(full: Path) -> None:
+def test_on_a_full_disk_the_last_checkpoint_stays(full: Path, shape: Shape) -> None:
     path = full / "pack-00000.pt"
-    Checkpoint(1, [0], {"w": torch.zeros(8)}, [], []).save(path)
+    spec = pack(shape, Path("tokens"), members(hyperparameters()))
+    Checkpoint(spec, 1, [0], {"w": torch.zeros(8)}, [], []).save(path)
     with pytest.raises(RunError, match=r"pack-00000\.pt: cannot be written"):
-        Checkpoint(2, [0], {"w": torch.rand(100_000)}, [], []).save(path)
+        Checkpoint(spec, 2, [0], {"w": torch.rand(100_000)}, [], []).save(path)
     kept = Checkpoint.load(path)
     assert kept is not None
     assert kept.steps == 1

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from proxytune.errors import RunError
 from proxytune.files import replace
-from proxytune.spec.pack import Evaluation
+from proxytune.spec.pack import Evaluation, PackSpec
 
-VERSION = 1
+VERSION = 2
 """Of what is in the file; a change of meaning is a new one."""
 
 
@@ -22,6 +22,8 @@ VERSION = 1
 class Checkpoint:
     """Everything that training needs to go on after an evaluation."""
 
+    pack: PackSpec
+    """What was trained."""
     steps: int
     numbers: list[int]
     """Members in training; tensors hold them in this order."""
@@ -34,6 +36,7 @@ class Checkpoint:
         """Replaces the file; one that is there is always whole."""
         contents = {
             "version": VERSION,
+            "pack": self.pack.model_dump_json(),
             "steps": self.steps,
             "numbers": self.numbers,
             "weights": self.weights,
@@ -54,6 +57,17 @@ class Checkpoint:
 
         replace(path, write, path.with_suffix(".new"))
 
+    def holds(self, pack: PackSpec) -> bool:
+        """Whether it is a state of this pack, or of one that this is a part of.
+
+        A file may be of a study that was deleted, and be found by another of its name, on a node
+        whose disk the driver does not see.
+        """
+        ours = {"name", "members", "checkpoint", "threads", "tokens"}
+        alike = self.pack.model_dump(exclude=ours) == pack.model_dump(exclude=ours)
+        same_tokens = self.pack.tokens.name == pack.tokens.name
+        return alike and same_tokens and set(pack.members) <= set(self.pack.members)
+
     @classmethod
     def load(cls, path: Path | None) -> Self | None:
         """What `save` wrote; None if there is no file. Tensors only: nothing in it can run.
@@ -67,8 +81,9 @@ class Checkpoint:
             version = saved.pop("version", None)
             if version != VERSION:
                 raise ValueError(f"its version is {version}, and not {VERSION}")
+            pack = PackSpec.model_validate_json(saved.pop("pack"))
             curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
-            return cls(curve=curve, **saved)
+            return cls(pack=pack, curve=curve, **saved)
         except (
             *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
             pickle.UnpicklingError,

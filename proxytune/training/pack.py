@@ -55,7 +55,7 @@ class PackTrainer:
         self._told = 0
         self._members = pack.members
         saved = Checkpoint.load(pack.checkpoint)
-        if saved is None:
+        if saved is None or not saved.holds(pack):
             self._build()
         else:
             self._curve = [e for e in saved.curve if e.number in self._seconds]
@@ -118,6 +118,7 @@ class PackTrainer:
 
     def _state(self) -> Checkpoint:
         return Checkpoint(
+            pack=self._pack,
             steps=self._optimizer.steps,
             numbers=[member.number for member in self._members],
             weights=self._model.state_dict(),

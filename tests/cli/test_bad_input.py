@@ -386,8 +386,8 @@ CASES = {
     ),
     "checkpoint: newer": Case(
         "study run left",
-        "its version is 2, and not 1); remove the file",
-        left({"version": 2, "steps": 5}),
+        "its version is 3, and not 2); remove the file",
+        left({"version": 3, "steps": 5}),
         code=1,
         repair=remove("packs/left/*.pt"),
         then="study run left",
