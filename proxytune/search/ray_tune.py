@@ -4,11 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
-from ray.exceptions import RayTaskError
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -93,14 +94,10 @@ class Packs(Searcher):
                 drop = self.source.report(pack, evaluations)
         return drop
 
-    def lose(self, trial_id: str, error: Exception | None) -> None:
-        """Takes note of a pack that ended with what Ray raised, if that is known."""
+    def lose(self, trial_id: str) -> None:
+        """Takes note of a pack that lost its worker."""
         assert self.source is not None
         pack = self._live.pop(trial_id)
-        if isinstance(error, RayTaskError):
-            # Not from within the pack, which tells its own: a worker cannot even start one.
-            self.fault = self.fault or RunError(f"a worker cannot train: {_last_line(error)}")
-            return
         self._losses[pack.name] += 1
         if self._losses[pack.name] <= self._max_failures:
             self._again.append(pack)
@@ -162,7 +159,10 @@ class Judge(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         assert self._packs is not None
         # Here and not in the searcher, which is not told what happened.
-        self._packs.lose(trial.trial_id, trial.get_pickled_error())
+        if obstacle := _obstacle(trial):
+            self._packs.fault = self._packs.fault or RunError(f"no worker can train: {obstacle}")
+        else:
+            self._packs.lose(trial.trial_id)
 
 
 class Watch(tune.Stopper):
@@ -229,5 +229,12 @@ class PackTrainable(tune.Trainable):
         """Nothing: packs find their own."""
 
 
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
+def _obstacle(trial: Trial) -> str | None:
+    """Why a worker could not be set up, which no pack is to blame for; None if it was lost."""
+    error = None
+    if trial.pickled_error_file:
+        with open(trial.pickled_error_file, "rb") as file:  # in the run's own folder
+            error = cloudpickle.load(file)
+    if isinstance(error, RayActorError) and not error._actor_init_failed:
+        return None
+    return Path(trial.error_file).read_text().strip().splitlines()[-1]

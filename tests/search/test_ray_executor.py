@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from proxytune.errors import RunError
 from proxytune.search.executor import Executor
 from proxytune.search.quiet import hush
 from proxytune.spec.pack import Evaluation, PackSpec
@@ -220,6 +221,21 @@ def test_nodes_run_the_driver_s_version_of_the_package(cluster: Cluster, tmp_pat
     command = [sys.executable, "-c", DRIVER, cluster.address]
     there = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "py_modules_files" in Path(there.stdout.strip()).parts
+
+
+def test_a_node_that_cannot_train_at_all_ends_the_run_and_fails_nobody(
+    cluster: Cluster, member: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onlyhere.py").write_text("def start(pack): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    from onlyhere import start  # type: ignore[import-not-found]
+
+    from proxytune.search.ray_executor import RayExecutor
+
+    source = Recording([bowl_pack("first", tmp_path), bowl_pack("second", tmp_path)])
+    with pytest.raises(RunError, match=r"^no worker can train: .*No module named 'onlyhere'$"):
+        RayExecutor(start, ExecutionSpec(), cluster.address).run(source)
+    assert (source.failed, source.finished) == ([], [])
 
 
 def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -> None:
