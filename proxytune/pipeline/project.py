@@ -52,8 +52,14 @@ class Project(Stores):
         return Study(self.optuna, name)
 
     def studies(self) -> list[Study]:
-        """All studies, by name."""
-        return [self.study(name) for name in study_names(self.optuna)]
+        """All studies that this program reads, by name; of each other one, a remark."""
+        readable = []
+        for name in study_names(self.optuna):
+            try:
+                readable.append(self.study(name))
+            except InputError as error:
+                self.remark(str(error))
+        return readable
 
     def run(self, name: str, observe: Observer) -> Study:
         """Runs a study, or goes on with it, until its best trial is confirmed."""
