@@ -54,7 +54,7 @@ def test_a_server_that_is_away_is_waited_for(
 ) -> None:
     away(3)
     began = monotonic()
-    assert study_names(storage) == ["small"]
+    assert "small" in study_names(storage)
     assert 2 < monotonic() - began < 20
 
 
@@ -71,7 +71,7 @@ def test_what_one_has_waited_for_in_vain_the_next_need_not(
             study_names(storage)
     assert 1 < monotonic() - began < 3
     back.join()
-    assert study_names(storage) == ["small"]
+    assert "small" in study_names(storage)
 
 
 def test_a_password_that_was_changed_is_not_waited_for(
@@ -87,7 +87,7 @@ def test_a_password_that_was_changed_is_not_waited_for(
         assert "s3cret" not in str(refused.value)
     finally:
         change_password(postgres, "s3cret-o")
-    assert study_names(storage) == ["small"]
+    assert "small" in study_names(storage)
 
 
 @pytest.mark.parametrize("ask", ["read", "write", "exchange"])
