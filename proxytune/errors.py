@@ -17,5 +17,9 @@ class RunError(RuntimeError):
     """Something failed while running: exit code 1."""
 
 
+class StorageLost(RunError):
+    """The storage failed; what it was asked to do then may have been done or not."""
+
+
 class PackTooLarge(RunError):
     """A pack does not fit into the memory of where it trains; half of it may."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
+import psycopg
+
 from tests.deploy.kustomize import build
 from tests.deploy.manifests import DEPLOY, pods
 
@@ -58,6 +60,19 @@ class Postgres:
     def stop(self, mode: str = "fast") -> None:
         """Stops it; "immediate" leaves what is committed, and nothing else, as a kill does."""
         self._run("pg_ctl", "--wait", f"--mode={mode}", "stop")
+
+    @property
+    def superuser(self) -> str:
+        """A URL with its password."""
+        return f"postgresql://postgres:superuser@{HOST}:{self.port}/postgres"
+
+    def disconnect(self, database: str) -> None:
+        """Breaks every connection to a database, whatever is being done there."""
+        with psycopg.connect(self.superuser, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [database],
+            )
 
     def create(self) -> Databases:
         """Users and databases, made by the script that the deployed one runs."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import print_studies, print_trials
 
@@ -110,7 +110,7 @@ def delete(name: str, **where: Any) -> None:
 def _project(where: dict[str, Any]) -> "Project":
     from proxytune.pipeline.project import Project
 
-    return Project(**where)
+    return Project(**where, remark=warn)
 
 
 def _run(project: "Project", study: "Study", quiet: bool) -> "Study":

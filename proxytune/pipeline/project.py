@@ -2,11 +2,11 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxytune.errors import InputError, RunError
+from proxytune.errors import InputError, RunError, StorageLost
 from proxytune.pipeline.calibration import calibration_of, remember_too_large
 from proxytune.pipeline.stores import Stores, cores
 from proxytune.plan.cost import cost_document
@@ -29,6 +29,9 @@ from proxytune.transfer.report import check_document, selection_document, write_
 from proxytune.transfer.selection import Candidate, Confirmation, Selection
 from proxytune.transfer.verdict import Verdict, judge
 
+ATTEMPTS = 3
+"""How often a run may lose its storage with nothing new in between."""
+
 
 class Project(Stores):
     """Studies and transfers."""
@@ -49,8 +52,14 @@ class Project(Stores):
         return Study(self.optuna, name)
 
     def studies(self) -> list[Study]:
-        """All studies, by name."""
-        return [self.study(name) for name in study_names(self.optuna)]
+        """All studies that this program reads, by name; of each other one, a remark."""
+        readable = []
+        for name in study_names(self.optuna):
+            try:
+                readable.append(self.study(name))
+            except InputError as error:
+                self.remark(str(error))
+        return readable
 
     def run(self, name: str, observe: Observer) -> Study:
         """Runs a study, or goes on with it, until its best trial is confirmed."""
@@ -64,6 +73,8 @@ class Project(Stores):
                     f"stopped with {done} of {study.spec.search.trials} trials finished; "
                     f"go on with: proxytune study run {name}"
                 ) from None
+            except StorageLost as lost:
+                raise RunError(f"{lost}; go on with: proxytune study run {name}") from None
         return study
 
     def sync(self, name: str) -> list[Delivery]:
@@ -136,29 +147,46 @@ class Project(Stores):
         return serve(self.mlflow_uri, port)
 
     def _run(self, study: Study, lease: Lease, observe: Observer) -> None:
+        complete = study.completed is not None
         recorder = Recorder(study.spec, self._sinks(), study.finished(), study.records)
         try:
-            if study.completed is None:
+            if not complete:
                 with self.executor(study.spec) as executor:
-                    if study.pack_size is None:
-                        size = self._pack_size(study.spec, executor)
-                        lease.require()
-                        study.choose_pack_size(size)
-                        observe(Progress(pack_size=size))
-                    self._search(study, lease, executor, recorder, observe)
-                    self._confirm(study, lease, executor)
+
+                    def train(observe: Observer) -> None:
+                        self._train(study, lease, executor, recorder, observe)
+
+                    _through_losses(train, observe)
+                complete = True
         finally:
             # What another process runs now, it also records.
             if lease.lost:
                 recorder.abandon()
                 left = []
             else:
-                left = recorder.finish(complete=study.completed is not None)
+                left = recorder.finish(complete=complete)
             # Training has lost nothing, but this machine has a fault that its owner must hear of.
             faults = [one for one in left if one.reason and not one.sink.remote]
             observe(Progress(remarks=[_remark(study, one) for one in left if one not in faults]))
         for one in faults:
             raise RunError(f"{one.reason}; {_remark(study, one)}")
+
+    def _train(
+        self,
+        study: Study,
+        lease: Lease,
+        executor: Executor,
+        recorder: Recorder,
+        observe: Observer,
+    ) -> None:
+        """From whatever the storage holds to the end."""
+        if study.pack_size is None:
+            size = self._pack_size(study.spec, executor)
+            lease.require()
+            study.choose_pack_size(size)
+            observe(Progress(pack_size=size))
+        self._search(study, lease, executor, recorder, observe)
+        self._confirm(study, lease, executor)
 
     def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
         """As many trials as pay, by what is measured where packs train."""
@@ -188,6 +216,9 @@ class Project(Stores):
         checkpoints = self.paths.packs(study.name)
         spec = study.spec
         source = study.source(self.tokens(spec), checkpoints, record_and_observe)
+        # Told to a storage that was lost before it could be told here.
+        if missed := recorder.lacks(study.finished()):
+            record_and_observe(Progress(finished=study.records(missed)))
         executor.run(lease.guard(source))
         if refused:
             place = (self.paths.calibrations, spec.proxy, spec.training, spec.execution)
@@ -224,6 +255,26 @@ class Project(Stores):
                 "make one with: proxytune study create STUDY.yaml"
             )
         return max(complete, key=lambda pair: pair[0])[1]
+
+
+def _through_losses(train: Callable[[Observer], None], observe: Observer) -> None:
+    """Calls `train` until it gets through; a lost storage is no matter while there is news."""
+    fruitless = 0
+
+    def hear(progress: Progress) -> None:
+        nonlocal fruitless
+        fruitless = 0
+        observe(progress)
+
+    while True:
+        try:
+            return train(hear)
+        except StorageLost as lost:
+            fruitless += 1
+            if fruitless == ATTEMPTS:
+                raise
+            if fruitless == 1:
+                observe(Progress(remarks=[f"{lost}; trying again"]))
 
 
 def _remark(study: Study, left: Undelivered) -> str:

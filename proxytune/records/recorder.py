@@ -110,6 +110,11 @@ class Recorder:
         """Takes trials that have finished, and are in the study's storage; returns at once."""
         self._finished += numbers
 
+    def lacks(self, numbers: Iterable[int]) -> list[int]:
+        """Those of the numbers that it has not been given."""
+        given = set(self._finished)
+        return [number for number in numbers if number not in given]
+
     def troubles(self) -> list[str]:
         """Why a sink is waited for; each sink is heard once."""
         return [trouble for courier in self._couriers if (trouble := courier.first_trouble())]

@@ -136,5 +136,8 @@ class LocalExecutor:
     ) -> Generator[Sequence[Evaluation], Collection[int] | None, None]:
         """Evaluations of a pack; whom to drop is sent back."""
         runner = self._start(pack)
-        while not runner.done:
+        while True:
+            # Also of one that was done when it was taken up: its end may not have been heard.
             runner.drop((yield runner.advance()) or ())
+            if runner.done:
+                return

@@ -7,11 +7,12 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sqlalchemy import column, insert, table, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from proxytune.errors import InputError, RunError
+from proxytune.errors import InputError
 from proxytune.records.uri import masked
 from proxytune.search.journal import Journal
+from proxytune.search.outage import outlast
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -19,14 +20,15 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def open_storage(journal: Path, url: str | None) -> BaseStorage:
     """The journal, made if need be, or the database at `url`.
 
-    Raises InputError for a database that cannot be used; the message holds no password.
+    Raises InputError for a database that cannot be used; the message holds no password. Once open,
+    it is waited for when it is away, and fails with StorageLost.
     """
     if url is None:
         journal.parent.mkdir(parents=True, exist_ok=True)
         return Journal(journal)
     try:
         # A server that was restarted is found again: its old connections are tried before use.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
@@ -36,6 +38,8 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used ({type(error).__name__})"
         ) from None
+    outlast(storage.engine)
+    return storage
 
 
 def _missing_driver(error: ImportError) -> str:
@@ -59,8 +63,7 @@ def batch(storage: BaseStorage) -> AbstractContextManager[None]:
 def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new: str) -> bool:
     """Sets a study's user attribute to `new` if it is `old`, or not there for None.
 
-    In one go: of several who offer to exchange the same, one gets True. Raises RunError if the
-    storage cannot be used.
+    In one go: of several who offer to exchange the same, one gets True.
     """
     if isinstance(storage, RDBStorage):
         return _exchange_in_database(storage, study_id, key, old, new)
@@ -91,5 +94,3 @@ def _exchange_in_database(
             return database.execute(found.values(**value)).rowcount == 1
     except IntegrityError:
         return False
-    except SQLAlchemyError as error:
-        raise RunError(f"the storage cannot be used ({type(error).__name__})") from None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import optuna
 import polars
 import pytest
 from mlflow import MlflowClient
@@ -14,6 +15,7 @@ from proxytune.pipeline.project import Project
 from proxytune.search import study as stored
 from proxytune.search.lease import LEASE, Holder, Lease
 from proxytune.search.source import Progress
+from proxytune.search.study import SPEC, Study
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
 pytestmark = pytest.mark.slow
@@ -31,6 +33,18 @@ def test_the_list_names_every_study(home: Path) -> None:
     assert (study["study"], study["state"]) == ("tiny", "complete")
     assert (study["trials"], study["finished"]) == (4, 4)
     assert "tiny" in proxytune("study", "list", "--home", home).stdout
+
+
+def test_the_list_leaves_out_with_a_warning_what_a_newer_program_made(own_home: Path) -> None:
+    storage = Project(own_home).optuna
+    spec = Study(storage, "tiny").spec.model_dump(mode="json")
+    newer = optuna.create_study(study_name="later", storage=storage)
+    newer.set_user_attr(SPEC, json.dumps(spec | {"name": "later", "schema_version": 99}))
+    listed = proxytune("study", "list", "--json", "--home", own_home)
+    assert listed.exit_code == 0
+    assert [study["study"] for study in json.loads(listed.stdout)] == ["tiny"]
+    (warning,) = listed.stderr.splitlines()
+    assert warning.startswith("Warning: study 'later': schema_version = 99: is newer than")
 
 
 def test_a_study_is_shown_best_trial_first(home: Path) -> None:

@@ -9,7 +9,7 @@ from proxytune.errors import PackTooLarge, RunError
 from proxytune.search.executor import Executor, PackSource
 from proxytune.spec.pack import Evaluation, PackSpec
 from tests.packs import TRAINING
-from tests.search.fakes import Recording, bowl_pack
+from tests.search.fakes import Recording, bowl_pack, start_bowl
 
 STEPS = list(TRAINING.evaluation_steps())
 FIRST = STEPS[0]
@@ -65,6 +65,16 @@ class ExecutorContract:
 
     def test_what_a_pack_told_before_it_failed_has_arrived(self, ran: Recording) -> None:
         assert [ran.steps("broken", n) for n in range(3)] == [[FIRST]] * 3
+
+    def test_a_pack_that_ended_unheard_is_heard(self, executor: Executor, tmp_path: Path) -> None:
+        pack = bowl_pack("whole", tmp_path)
+        unheard = start_bowl(pack)
+        while not unheard.done:
+            unheard.advance()  # and here its driver was killed
+        source = Recording([pack])
+        executor.run(source)
+        assert [source.steps("whole", number) for number in range(3)] == [STEPS] * 3
+        assert source.finished == ["whole"]
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -50,10 +50,13 @@ class Bowl:
         return self._curve[-1].step if self._curve else 0
 
     def advance(self) -> Sequence[Evaluation]:
-        step = next(s for s in self._pack.training.evaluation_steps() if s > self._step)
-        self.train(step)
-        self._curve += [evaluation(n, step, bowl(lr, step)) for n, lr in self._in_training.items()]
-        self._file.write_text(json.dumps([e.model_dump() for e in self._curve]))
+        if not self.done:
+            step = next(s for s in self._pack.training.evaluation_steps() if s > self._step)
+            self.train(step)
+            self._curve += [
+                evaluation(n, step, bowl(lr, step)) for n, lr in self._in_training.items()
+            ]
+            self._file.write_text(json.dumps([e.model_dump() for e in self._curve]))
         news, self._told = self._curve[self._told :], len(self._curve)
         return news
 
