@@ -17,7 +17,11 @@ class RunError(RuntimeError):
     """Something failed while running: exit code 1."""
 
 
-class StorageLost(RunError):
+class Interrupted(RunError):
+    """A run ended in the middle, and can be taken up where it was."""
+
+
+class StorageLost(Interrupted):
     """The storage failed; what it was asked to do then may have been done or not."""
 
 

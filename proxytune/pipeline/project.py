@@ -1,36 +1,27 @@
 """Studies and transfers: the main job, from a study's file to a verdict on its target."""
 
-import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proxytune.errors import InputError, RunError, StorageLost
-from proxytune.pipeline.calibration import calibration_of, remember_too_large
+from proxytune.errors import InputError, Interrupted, RunError
 from proxytune.pipeline.stores import Stores, cores
+from proxytune.pipeline.study_run import StudyRun, candidates
 from proxytune.plan.cost import cost_document
-from proxytune.plan.pack_size import pack_size
 from proxytune.records.mlflow import MlflowSink
-from proxytune.records.parquet import ParquetSink, export_table, read_trials
-from proxytune.records.record import RecordSink, TrialRecord, TrialState
-from proxytune.records.recorder import Delivery, Recorder, Undelivered
+from proxytune.records.parquet import export_table, read_trials
+from proxytune.records.recorder import Delivery
 from proxytune.records.ui import serve
 from proxytune.scaling.table import projection_document
-from proxytune.search.executor import Executor
-from proxytune.search.lease import Lease
-from proxytune.search.source import Observer, Progress
+from proxytune.search.source import Observer
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.spec.load import load_study, load_target, require_scalable
-from proxytune.spec.study import StudySpec
 from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
 from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
-from proxytune.transfer.selection import Candidate, Confirmation, Selection
+from proxytune.transfer.selection import Selection
 from proxytune.transfer.verdict import Verdict, judge
-
-ATTEMPTS = 3
-"""How often a run may lose its storage with nothing new in between."""
 
 
 class Project(Stores):
@@ -66,15 +57,15 @@ class Project(Stores):
         study = self.study(name)
         with study.lease() as lease:
             try:
-                self._run(study, lease, observe)
+                StudyRun(self, study, lease, observe).finish()
             except KeyboardInterrupt:
                 done = sum(trial.state.finished for trial in study.trials())
                 raise RunError(
                     f"stopped with {done} of {study.spec.search.trials} trials finished; "
                     f"go on with: proxytune study run {name}"
                 ) from None
-            except StorageLost as lost:
-                raise RunError(f"{lost}; go on with: proxytune study run {name}") from None
+            except Interrupted as error:
+                raise RunError(f"{error}; go on with: proxytune study run {name}") from None
         return study
 
     def sync(self, name: str) -> list[Delivery]:
@@ -85,7 +76,7 @@ class Project(Stores):
         study = self.study(name)
         with study.lease():
             finished = study.finished()
-            deliveries = [Delivery(s, study.spec, finished, study.records) for s in self._sinks()]
+            deliveries = [Delivery(s, study.spec, finished, study.records) for s in self.sinks()]
             for delivery in deliveries:
                 while delivery.advance():
                     pass
@@ -100,7 +91,7 @@ class Project(Stores):
     def delete(self, name: str) -> None:
         """Removes a study from every store."""
         with self.study(name).lease():
-            for sink in self._sinks():
+            for sink in self.sinks():
                 sink.delete(name)
             delete_study(self.optuna, name)
             shutil.rmtree(self.paths.packs(name), ignore_errors=True)
@@ -133,7 +124,7 @@ class Project(Stores):
         verdict = judge(run, goal.check)
         document["check"] = check_document(run, verdict)
         files = write_documents(document, folder)
-        draw(folder / "check.png", _candidates(trials), selection, run, verdict)
+        draw(folder / "check.png", candidates(trials), selection, run, verdict)
         files.append(folder / "check.png")
         self.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
         return document
@@ -145,98 +136,6 @@ class Project(Stores):
     def serve_ui(self, port: int) -> int:
         """Serves the MLflow UI until it is stopped; returns its exit code."""
         return serve(self.mlflow_uri, port)
-
-    def _run(self, study: Study, lease: Lease, observe: Observer) -> None:
-        complete = study.completed is not None
-        recorder = Recorder(study.spec, self._sinks(), study.finished(), study.records)
-        try:
-            if not complete:
-                with self.executor(study.spec) as executor:
-
-                    def train(observe: Observer) -> None:
-                        self._train(study, lease, executor, recorder, observe)
-
-                    _through_losses(train, observe)
-                complete = True
-        finally:
-            # What another process runs now, it also records.
-            if lease.lost:
-                recorder.abandon()
-                left = []
-            else:
-                left = recorder.finish(complete=complete)
-            # Training has lost nothing, but this machine has a fault that its owner must hear of.
-            faults = [one for one in left if one.reason and not one.sink.remote]
-            observe(Progress(remarks=[_remark(study, one) for one in left if one not in faults]))
-        for one in faults:
-            raise RunError(f"{one.reason}; {_remark(study, one)}")
-
-    def _train(
-        self,
-        study: Study,
-        lease: Lease,
-        executor: Executor,
-        recorder: Recorder,
-        observe: Observer,
-    ) -> None:
-        """From whatever the storage holds to the end."""
-        if study.pack_size is None:
-            size = self._pack_size(study.spec, executor)
-            lease.require()
-            study.choose_pack_size(size)
-            observe(Progress(pack_size=size))
-        self._search(study, lease, executor, recorder, observe)
-        self._confirm(study, lease, executor)
-
-    def _pack_size(self, spec: StudySpec, executor: Executor) -> int:
-        """As many trials as pay, by what is measured where packs train."""
-        found = executor.call(
-            calibration_of, self.paths.calibrations, spec.proxy, spec.training, spec.execution
-        )
-        search = spec.search
-        return pack_size(found, search.trials, executor.slots, search.learns)
-
-    def _search(
-        self,
-        study: Study,
-        lease: Lease,
-        executor: Executor,
-        recorder: Recorder,
-        observe: Observer,
-    ) -> None:
-        refused: list[int] = []
-
-        def record_and_observe(progress: Progress) -> None:
-            if progress.too_large is not None:
-                refused.append(progress.too_large)
-            recorder.add(trial.number for trial in progress.finished)
-            waits = [f"{trouble}; training goes on" for trouble in recorder.troubles()]
-            observe(dataclasses.replace(progress, remarks=waits))
-
-        checkpoints = self.paths.packs(study.name)
-        spec = study.spec
-        source = study.source(self.tokens(spec), checkpoints, record_and_observe)
-        # Told to a storage that was lost before it could be told here.
-        if missed := recorder.lacks(study.finished()):
-            record_and_observe(Progress(finished=study.records(missed)))
-        executor.run(lease.guard(source))
-        if refused:
-            place = (self.paths.calibrations, spec.proxy, spec.training, spec.execution)
-            executor.call(remember_too_large, *place, min(refused))
-
-    def _confirm(self, study: Study, lease: Lease, executor: Executor) -> None:
-        top = _candidates(study.trials())[: study.spec.selection.top]
-        if not top:
-            raise RunError(
-                f"study {study.name!r}: no trial has a finite loss; search lower learning rates"
-            )
-        confirmation = Confirmation(study.spec, top, self.tokens(study.spec))
-        executor.run(lease.guard(confirmation))
-        lease.require()
-        study.complete(confirmation.selection().model_dump(mode="json"))
-
-    def _sinks(self) -> list[RecordSink]:
-        return [ParquetSink(self.paths.parquet), self.mlflow()]
 
     def _selection(self, study: Study) -> Selection:
         if study.selection is None:
@@ -255,33 +154,6 @@ class Project(Stores):
                 "make one with: proxytune study create STUDY.yaml"
             )
         return max(complete, key=lambda pair: pair[0])[1]
-
-
-def _through_losses(train: Callable[[Observer], None], observe: Observer) -> None:
-    """Calls `train` until it gets through; a lost storage is no matter while there is news."""
-    fruitless = 0
-
-    def hear(progress: Progress) -> None:
-        nonlocal fruitless
-        fruitless = 0
-        observe(progress)
-
-    while True:
-        try:
-            return train(hear)
-        except StorageLost as lost:
-            fruitless += 1
-            if fruitless == ATTEMPTS:
-                raise
-            if fruitless == 1:
-                observe(Progress(remarks=[f"{lost}; trying again"]))
-
-
-def _remark(study: Study, left: Undelivered) -> str:
-    return (
-        f"{left.sink} has {left.recorded} of {left.finished} trials; "
-        f"deliver the rest with: proxytune study sync {study.name}"
-    )
 
 
 def _add_transfer(
@@ -315,13 +187,3 @@ def _add_transfer(
         },
         files=files,
     )
-
-
-def _candidates(trials: Sequence[TrialRecord]) -> list[Candidate]:
-    """Trials that trained to the end, best first."""
-    candidates = [
-        Candidate(number=t.number, hyperparameters=t.hyperparameters, value=t.value)
-        for t in trials
-        if t.state is TrialState.COMPLETE and t.value is not None
-    ]
-    return sorted(candidates, key=lambda candidate: candidate.value)

@@ -12,6 +12,8 @@ from proxytune.data.tokens import prepare
 from proxytune.errors import RunError
 from proxytune.home import Home
 from proxytune.records.mlflow import MlflowSink, require_tracking_uri
+from proxytune.records.parquet import ParquetSink
+from proxytune.records.record import RecordSink
 from proxytune.search.executor import Executor, LocalExecutor
 from proxytune.search.quiet import hush
 from proxytune.search.storage import empty_storage, open_storage
@@ -64,6 +66,10 @@ class Stores:
         """The tracking store."""
         artifacts = None if self.tracking_uri else self.paths.artifacts
         return MlflowSink(self.mlflow_uri, artifacts)
+
+    def sinks(self) -> list[RecordSink]:
+        """Where finished trials are recorded."""
+        return [ParquetSink(self.paths.parquet), self.mlflow()]
 
     def add_to_mlflow(self, add: Callable[[MlflowSink], None]) -> None:
         """Has a result added that is in files already; a store that fails costs a remark."""

@@ -15,7 +15,7 @@ from ray import tune
 from ray.exceptions import RayError, RayTaskError
 
 import proxytune
-from proxytune.errors import InputError, RunError
+from proxytune.errors import InputError, Interrupted
 from proxytune.search.executor import PackSource, Result, RunnerFactory
 from proxytune.search.ray_tokens import Shipment
 from proxytune.search.ray_tune import Judge, Packs, PackTrainable, Watch
@@ -74,7 +74,7 @@ class RayExecutor:
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            raise RunError(f"a worker was lost ({type(error).__name__})") from None
+            raise Interrupted(f"a worker was lost ({type(error).__name__})") from None
 
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted."""

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from proxytune.errors import PackTooLarge, RunError
+from proxytune.errors import Interrupted, PackTooLarge, RunError
 from proxytune.search.executor import PackRunner, PackSource, RunnerFactory, refuse
 from proxytune.search.ray_tokens import Shipment, unpack
 from proxytune.spec.pack import Evaluation, PackSpec
@@ -160,7 +160,8 @@ class Judge(FIFOScheduler):
         assert self._packs is not None
         # Here and not in the searcher, which is not told what happened.
         if obstacle := _obstacle(trial):
-            self._packs.fault = self._packs.fault or RunError(f"no worker can train: {obstacle}")
+            fault = Interrupted(f"no worker can train: {obstacle}")
+            self._packs.fault = self._packs.fault or fault
         else:
             self._packs.lose(trial.trial_id)
 
@@ -183,7 +184,7 @@ class Watch(tune.Stopper):
         if self._packs.fault is None and time.monotonic() - self._looked > WATCH_SECONDS:
             self._looked = time.monotonic()
             if not any(node["Alive"] for node in ray.nodes()):
-                self._packs.fault = RunError("the Ray cluster is gone")
+                self._packs.fault = Interrupted("the Ray cluster is gone")
         return self._packs.fault is not None
 
 

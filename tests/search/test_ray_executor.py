@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxytune.errors import RunError
+from proxytune.errors import Interrupted
 from proxytune.search.executor import Executor
 from proxytune.search.quiet import hush
 from proxytune.spec.pack import Evaluation, PackSpec
@@ -233,7 +233,7 @@ def test_a_node_that_cannot_train_at_all_ends_the_run_and_fails_nobody(
     from proxytune.search.ray_executor import RayExecutor
 
     source = Recording([bowl_pack("first", tmp_path), bowl_pack("second", tmp_path)])
-    with pytest.raises(RunError, match=r"^no worker can train: .*No module named 'onlyhere'$"):
+    with pytest.raises(Interrupted, match=r"^no worker can train: .*No module named 'onlyhere'$"):
         RayExecutor(start, ExecutionSpec(), cluster.address).run(source)
     assert (source.failed, source.finished) == ([], [])
 
@@ -246,7 +246,7 @@ def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -
     lonely = subprocess.run(
         command, cwd=ROOT, env=os.environ | impatient, capture_output=True, text=True
     )
-    assert lonely.stdout.splitlines() == ["RunError: the Ray cluster is gone", "failed: []"]
+    assert lonely.stdout.splitlines() == ["Interrupted: the Ray cluster is gone", "failed: []"]
 
 
 LONELY = """
