@@ -101,9 +101,14 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
+def running_mlflow(
+    databases: Databases,
+    folder: Path,
+    port: int | None = None,
+    ending: signal.Signals = signal.SIGTERM,
+) -> Iterator[str]:
     """The address of MLflow's server as it is deployed, but for places."""
-    pod, port = pods(build(DEPLOY / "kubernetes" / "base"))["mlflow"], free_port()
+    pod, port = pods(build(DEPLOY / "kubernetes" / "base"))["mlflow"], port or free_port()
     values = {
         name: variable["value"]
         for name, variable in pod.environment.items()
@@ -119,7 +124,8 @@ def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
     there = {"0.0.0.0": HOST, "5000": str(port)}
     arguments = [there.get(argument, argument) for argument in pod.container["args"]]
     command = [sys.executable, "-m", *pod.container["command"], *arguments]
-    with running(command, values | places, folder, f"http://{HOST}:{port}/health"):
+    health = f"http://{HOST}:{port}/health"
+    with running(command, values | places, folder, health, ending):
         yield f"http://{HOST}:{port}"
 
 

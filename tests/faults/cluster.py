@@ -1,0 +1,108 @@
+"""A Ray cluster of this machine's own: a head that trains nothing, and nodes that are lost."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from proxytune.search.quiet import hush
+
+NODES = 3
+OPTIONS: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
+TRAINS = "_PackTrainable"
+"""In the title of a process that trains a pack."""
+
+
+class Nodes:
+    """Three nodes with a CPU and a GPU each, which is none: training looks for CUDA itself.
+
+    Drivers attach to the head, as Ray prefers it, so that none of them dies with a node.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is for Ray's own files; short, as there are sockets in it."""
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        hush()
+        # Not before: Ray reads these when it is imported, and its processes inherit them.
+        from ray.cluster_utils import Cluster
+
+        head = OPTIONS | {"num_cpus": 0, "num_gpus": 0, "temp_dir": str(folder)}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._alive: list[Any] = []
+
+    def __enter__(self) -> Self:
+        for _ in range(NODES):
+            self.add()
+        self.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cluster.shutdown()
+
+    @property
+    def address(self) -> str:
+        """Where drivers join."""
+        return str(self._cluster.address)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What drivers need to be let in."""
+        return {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+
+    def trainers(self) -> list[psutil.Process]:
+        """The processes that train packs, by their ids."""
+        return [trainer for node in self._alive for trainer in _trainers(node)]
+
+    def busiest(self) -> Any:
+        """A node that trains if there is one, any other if not; None if all are lost."""
+        return max(self._alive, key=lambda node: len(_trainers(node)), default=None)
+
+    def lose(self, node: Any) -> None:
+        """Kills everything that runs on a node, as a machine does that loses its power."""
+        self._alive.remove(node)
+        kill_tree(_raylet(node).pid)
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def add(self) -> None:
+        """Starts a node; it joins by itself."""
+        node = self._cluster.add_node(wait=False, num_cpus=1, num_gpus=1, **OPTIONS)
+        self._alive.append(node)
+
+    def wait(self) -> None:
+        """Returns when the head knows who is there, and who is not."""
+        self._cluster.wait_for_nodes()
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for a process and all that it started; returns when they are gone."""
+    root = psutil.Process(pid)
+    # Else it might start one more, or mourn those that go before it.
+    root.suspend()
+    processes = [root, *root.children(recursive=True)]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+def _raylet(node: Any) -> psutil.Process:
+    return psutil.Process(node.all_processes["raylet"][0].process.pid)
+
+
+def _trainers(node: Any) -> list[psutil.Process]:
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in _raylet(node).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if TRAINS in " ".join(process.cmdline()):
+                    found.append(process)
+    return sorted(found, key=lambda process: process.pid)
