@@ -95,7 +95,7 @@ def account(
         "kills": course.kills,
         "missed": len(course.missed),
         "driver_starts": course.starts,
-        "exits": course.exits,
+        "events": course.events,
         **asdict(found),
         "tracebacks": [
             f"{name}: {text[-4000:]}"

@@ -13,8 +13,8 @@ from proxytune.search.quiet import hush
 
 NODES = 3
 OPTIONS: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
-TRAINS = "_PackTrainable"
-"""In the title of a process that trains a pack."""
+TRAINS = "Trainable"
+"""In the title of a process that trains packs, as Tune calls what it runs."""
 
 
 class Nodes:

@@ -33,11 +33,11 @@ class Course:
     """What happened in a round."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    events: list[str] = field(default_factory=list)
+    """Kills, starts and ends of drivers, with seconds since the round began."""
     missed: list[Fault] = field(default_factory=list)
     """Faults that came too late: the study was through."""
     starts: int = 0
-    exits: list[int] = field(default_factory=list)
-    """Exit codes of the drivers that ended by themselves."""
     given_up: str | None = None
     """What a round that did not come to its end last said."""
 
@@ -65,6 +65,7 @@ class Round:
         while not self._over:
             self._watch()
             if waiting and self._is_due(waiting[0]) and self._strike(waiting[0]):
+                self._note(f"{waiting[0].kind} killed")
                 self.course.kills[waiting.pop(0).kind] += 1
         self.course.missed = waiting
         self._stage.repair()
@@ -81,7 +82,8 @@ class Round:
         time.sleep(POLL_SECONDS)
         self._stage.tend()
         self._see_progress()
-        code = self._driver.poll()
+        if (code := self._driver.poll()) is not None:
+            self._note(f"driver ended with {code}")
         gone_on_too_long = time.monotonic() - self._began > SECONDS
         if code == 0:
             self._over = True
@@ -92,7 +94,6 @@ class Round:
             self._over = True
         elif code is not None:
             if code > 0:
-                self.course.exits.append(code)
                 time.sleep(PAUSE_SECONDS)
             self._start()
 
@@ -125,9 +126,9 @@ class Round:
             self._finished, self._since = finished, time.monotonic()
 
     def _start(self) -> None:
-        known = self._defined
-        again = ("run", self._name) if known else ("create", str(self._file))
-        self._driver = self._run(*again, "--address", self._stage.nodes.address)
+        command = ("run", self._name) if self._defined else ("create", str(self._file))
+        self._note(f"study {command[0]} started")
+        self._driver = self._run(*command, "--address", self._stage.nodes.address)
 
     def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
         self._log = self._folder / f"driver-{self.course.starts:02d}"
@@ -143,6 +144,10 @@ class Round:
                 stdout=out,
                 stderr=err,
             )
+
+    def _note(self, event: str) -> None:
+        seconds = time.monotonic() - self._began
+        self.course.events.append(f"{seconds:.1f} s, {self._finished} finished: {event}")
 
     def _said(self) -> str:
         return self._log.with_suffix(".err").read_text(errors="replace")
