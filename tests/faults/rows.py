@@ -109,14 +109,14 @@ def read_parquet(folder: Path, study: str) -> Store:
 def _optuna_row(trial: FrozenTrial) -> Row:
     attributes = trial.user_attrs
     curve = json.loads(attributes.get("proxytune.curve", "[]"))
-    finite = trial.value is not None and math.isfinite(trial.value)
+    told = trial.value if trial.value is not None and math.isfinite(trial.value) else None
     state = NAMES.get(trial.state, TrialState.FAILED)
-    if trial.state is State.COMPLETE and not finite:
+    if trial.state is State.COMPLETE and told is None:
         state = TrialState.DIVERGED
     return {
         "number": trial.number,
         "state": state if trial.state.is_finished() else TrialState.RUNNING,
-        "value": trial.value if finite else None,
+        "value": _last_loss(curve) if trial.state is not State.COMPLETE else told,
         "seed": attributes.get("proxytune.seed"),
         "pack": attributes.get("proxytune.pack"),
         "started": _milliseconds(trial.datetime_start),
@@ -163,6 +163,11 @@ def _parquet_row(row: Row, curve: list[Row]) -> Row:
         "finished": _milliseconds(row["finished"]),
         **_curve(curve),
     }
+
+
+def _last_loss(curve: list[Row]) -> float | None:
+    """Of a trial that did not train to its end, and has no value in Optuna."""
+    return curve[-1]["validation_loss"] if curve else None
 
 
 def _curve(evaluations: list[Row]) -> Row:
