@@ -133,14 +133,15 @@ class Round:
     def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
         self._log = self._folder / f"driver-{self.course.starts:02d}"
         self.course.starts += 1
-        quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        # What a driver leaves behind that was killed goes with the round's folder.
+        own = {"TMPDIR": str(self._folder), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
         with (
             self._log.with_suffix(".out").open("wb") as out,
             self._log.with_suffix(".err").open("wb") as err,
         ):
             return subprocess.Popen(
                 [*COMMAND, "study", *arguments, *self._where],
-                env=ENVIRONMENT | self._stage.nodes.environment | quick,
+                env=ENVIRONMENT | self._stage.nodes.environment | own,
                 stdout=out,
                 stderr=err,
             )
