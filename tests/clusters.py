@@ -1,67 +1,103 @@
-"""A real Ray cluster of several nodes, all on this machine."""
+"""A real Ray cluster of several nodes, all on this machine, that can be lost one by one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import psutil
 
 from proxytune.search.quiet import hush
 
-OBJECT_STORE = {"object_store_memory": 80 * 2**20}
+NODES = 3
+OPTIONS: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
+TRAINS = "Trainable"
+"""In the title of a process that trains packs, as Tune calls what it runs."""
 
 
 class Cluster:
-    """A head that takes no packs, and nodes with two CPUs and what looks like a GPU each."""
+    """A head that trains nothing, and three nodes with two CPUs and a GPU each.
 
-    def __init__(self, nodes: int) -> None:
+    The GPUs are none: training looks for CUDA itself. Drivers attach to the head, as Ray prefers
+    it, so that none of them dies with a node. Used as a context manager.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is for Ray's own files; short, as there are sockets in it."""
         hush()
         from ray.cluster_utils import Cluster as RayCluster
 
-        head = {"num_cpus": 0, "include_dashboard": False, **OBJECT_STORE}
+        place = {} if folder is None else {"temp_dir": str(folder)}
+        head = OPTIONS | place | {"num_cpus": 0, "num_gpus": 0}
         self._cluster = RayCluster(initialize_head=True, head_node_args=head)
         self.nodes: list[Any] = []
-        for _ in range(nodes):
+        """Those that are there."""
+
+    def __enter__(self) -> Self:
+        for _ in range(NODES):
             self.add()
+        self.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cluster.shutdown()
 
     @property
     def address(self) -> str:
-        """Where a driver joins it; drivers are then on the head."""
+        """Where drivers join."""
         return str(self._cluster.address)
 
     def add(self) -> Any:
-        """A node more."""
-        node = self._cluster.add_node(num_cpus=2, num_gpus=1, **OBJECT_STORE)
+        """Starts a node, which joins by itself. Ray wants it done in the main thread."""
+        node = self._cluster.add_node(wait=False, num_cpus=2, num_gpus=1, **OPTIONS)
         self.nodes.append(node)
         return node
 
-    def kill(self, node: Any) -> None:
-        """SIGKILL to all of a node's processes, as if its machine were switched off."""
-        workers = workers_of(node)
+    def wait(self) -> None:
+        """Returns when the head knows who is there, and who is not."""
+        self._cluster.wait_for_nodes()
+
+    def lose(self, node: Any) -> None:
+        """Kills everything that runs on a node, as if its machine were switched off."""
         self.nodes.remove(node)
+        kill_tree(_raylet(node).pid)
         self._cluster.remove_node(node, allow_graceful=False)
-        # They would end by themselves, a step or so later.
-        for worker in workers:
+
+    def trainers(self) -> list[psutil.Process]:
+        """The processes that train packs, node by node."""
+        return [trainer for node in self.nodes for trainer in _trainers(node)]
+
+    def busiest(self) -> Any:
+        """A node that trains if there is one, any other if not; None if all are lost."""
+        return max(self.nodes, key=lambda node: len(_trainers(node)), default=None)
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for a process and all that it started; returns when they are gone."""
+    root = psutil.Process(pid)
+    # Else it might start one more, or mourn those that go before it.
+    root.suspend()
+    processes = [root, *root.children(recursive=True)]
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+def _raylet(node: Any) -> psutil.Process:
+    return psutil.Process(node.all_processes["raylet"][0].process.pid)
+
+
+def _trainers(node: Any) -> list[psutil.Process]:
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in _raylet(node).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                worker.kill()
-
-    def shutdown(self) -> None:
-        """Ends it."""
-        self._cluster.shutdown()
-
-
-def workers_of(node: Any) -> list[psutil.Process]:
-    """The processes that a node has started for packs, or keeps ready for them."""
-    (raylet,) = node.all_processes["raylet"]
-    children = psutil.Process(raylet.process.pid).children(recursive=True)
-    return [child for child in children if child.name().startswith("ray::")]
-
-
-@contextmanager
-def running_cluster(nodes: int) -> Iterator[Cluster]:
-    """A cluster that is ended afterwards."""
-    cluster = Cluster(nodes)
-    try:
-        yield cluster
-    finally:
-        cluster.shutdown()
+                if TRAINS in " ".join(process.cmdline()):
+                    found.append(process)
+    return sorted(found, key=lambda process: process.pid)

@@ -1,5 +1,7 @@
 """What all tests share: small shapes, tokens prepared once, and servers started once."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from tests.servers import Databases, Postgres, running_mlflow, running_postgres
 TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range(2000))
 
 
+# Every Ray of these tests asks for a token, as a deployed one does. It reads this once a process.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 # Models of these sizes gain nothing from a second thread, and lose much where cores are shared.
 torch.set_num_threads(1)
 

@@ -116,9 +116,14 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
-    """The address of MLflow's server as it is deployed, but for places."""
-    pod, port = pods(build(DEPLOY / "kubernetes" / "base"))["mlflow"], free_port()
+def running_mlflow(
+    databases: Databases,
+    folder: Path,
+    port: int | None = None,
+    ending: signal.Signals = signal.SIGTERM,
+) -> Iterator[str]:
+    """The address of MLflow's server as it is deployed, but for places and workers."""
+    pod, port = pods(build(DEPLOY / "kubernetes" / "base"))["mlflow"], port or free_port()
     values = {
         name: variable["value"]
         for name, variable in pod.environment.items()
@@ -133,8 +138,11 @@ def running_mlflow(databases: Databases, folder: Path) -> Iterator[str]:
     assert places.keys() <= values.keys()
     there = {"0.0.0.0": HOST, "5000": str(port)}
     arguments = [there.get(argument, argument) for argument in pod.container["args"]]
+    # Tests have two cores for everything.
+    arguments[arguments.index("--workers") + 1] = "1"
     command = [sys.executable, "-m", *pod.container["command"], *arguments]
-    with running(command, values | places, folder, f"http://{HOST}:{port}/health"):
+    health = f"http://{HOST}:{port}/health"
+    with running(command, values | places, folder, health, ending):
         yield f"http://{HOST}:{port}"
 
 

@@ -15,13 +15,12 @@ from proxytune.search.executor import Executor
 from proxytune.search.quiet import hush
 from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.spec.search import ExecutionSpec
-from tests.clusters import Cluster, running_cluster
+from tests.clusters import Cluster
 from tests.contracts.executor import FIRST, STEPS, ExecutorContract
 from tests.search.fakes import Recording, bowl_pack, start_bowl
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-NODES = 3
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,11 +32,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(cache: Path) -> Iterator[Cluster]:
-    """A cluster that asks for a token."""
+    """A cluster, and one node more or less as tests go on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        with running_cluster(NODES) as running:
+        with Cluster() as running:
             yield running
 
 
@@ -166,7 +164,7 @@ def test_a_pack_whose_node_is_lost_goes_on_elsewhere(
         if not lost:
             home = nodes_of(tmp_path, pack.name)[0]
             (node,) = (node for node in cluster.nodes if node.node_id == home)
-            cluster.kill(node)
+            cluster.lose(node)
             lost.append(pack.name)
 
     source = Telling(placed(tmp_path, len(cluster.nodes), together=1), lose_node)

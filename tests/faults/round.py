@@ -1,0 +1,154 @@
+"""One round: a study under a plan of faults, whose driver is started again till it is through."""
+
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from tests.commands import COMMAND, ENVIRONMENT
+from tests.faults.plan import Fault
+from tests.faults.stage import Stage
+from tests.faults.study import CORPUS, write_study
+
+STARTS, SECONDS = 20, 150.0
+"""After so many starts of the driver, or so long, a round is given up."""
+PAUSE_SECONDS = 1.0
+"""Before a driver that failed is started again."""
+POLL_SECONDS = 0.2
+PROGRESS = """
+    SELECT (SELECT count(*) FROM study_user_attributes a
+            WHERE a.study_id = s.study_id AND a.key = 'proxytune.spec'),
+           (SELECT count(*) FROM trials t
+            WHERE t.study_id = s.study_id AND t.state NOT IN ('RUNNING', 'WAITING'))
+    FROM studies s WHERE s.study_name = %s
+"""
+"""Whether the study is defined, and how many of its trials are finished."""
+
+
+@dataclass
+class Course:
+    """What happened in a round."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    events: list[str] = field(default_factory=list)
+    """Kills, starts and ends of drivers, with seconds since the round began."""
+    missed: list[Fault] = field(default_factory=list)
+    """Faults that came too late: the study was through."""
+    starts: int = 0
+    given_up: str | None = None
+    """What a round that did not come to its end last said."""
+
+
+class Round:
+    """One study under a plan of faults."""
+
+    def __init__(self, stage: Stage, folder: Path, name: str) -> None:
+        self._stage, self._folder, self._name = stage, folder, name
+        self._file = write_study(folder, name, folder.parent / CORPUS, executor="ray")
+        self.home = folder / "home"
+        self._where = (
+            *("--home", str(self.home), "--storage", stage.databases.optuna),
+            *("--tracking-uri", stage.tracking_uri),
+        )
+        self.course = Course()
+        self._defined, self._finished, self._since = False, 0, time.monotonic()
+        self._over = False
+
+    def play(self, plan: list[Fault]) -> Course:
+        """Runs the study to its end, whatever the faults do to it."""
+        self._began = time.monotonic()
+        self._start()
+        waiting = list(plan)
+        while not self._over:
+            self._watch()
+            if waiting and self._is_due(waiting[0]) and self._strike(waiting[0]):
+                self._note(f"{waiting[0].kind} killed")
+                self.course.kills[waiting.pop(0).kind] += 1
+        self.course.missed = waiting
+        self._stage.repair()
+        if self.course.given_up is None and "proxytune study sync" in self._said():
+            self._run("sync", self._name).wait(timeout=60)
+        return self.course
+
+    def outputs(self) -> list[Path]:
+        """What the drivers wrote."""
+        return sorted([*self._folder.glob("driver-*.out"), *self._folder.glob("driver-*.err")])
+
+    def _watch(self) -> None:
+        """Sees how the driver and the study do; starts the driver again if it has ended."""
+        time.sleep(POLL_SECONDS)
+        self._stage.tend()
+        self._see_progress()
+        if (code := self._driver.poll()) is not None:
+            self._note(f"driver ended with {code}")
+        gone_on_too_long = time.monotonic() - self._began > SECONDS
+        if code == 0:
+            self._over = True
+        elif self.course.starts >= STARTS or gone_on_too_long:
+            self._driver.kill()
+            self._driver.wait()
+            self.course.given_up = f"exit {code}: {self._said()[-2000:]}"
+            self._over = True
+        elif code is not None:
+            if code > 0:
+                time.sleep(PAUSE_SECONDS)
+            self._start()
+
+    def _is_due(self, fault: Fault) -> bool:
+        waited = time.monotonic() - self._since
+        return self._finished > fault.after or (
+            self._finished == fault.after and waited >= fault.wait
+        )
+
+    def _strike(self, fault: Fault) -> bool:
+        if self._over:
+            return False
+        if fault.kind != "driver":
+            return self._stage.strike(fault)
+        if self._driver.poll() is not None:
+            return False
+        self._driver.kill()
+        self._driver.wait()
+        return True
+
+    def _see_progress(self) -> None:
+        try:
+            with psycopg.connect(self._stage.databases.optuna, connect_timeout=1) as database:
+                seen = database.execute(PROGRESS, [self._name]).fetchone()
+        except psycopg.Error:
+            return  # Away just now, or without tables so far.
+        defined, finished = seen or (0, 0)
+        self._defined = bool(defined)
+        if finished > self._finished:
+            self._finished, self._since = finished, time.monotonic()
+
+    def _start(self) -> None:
+        command = ("run", self._name) if self._defined else ("create", str(self._file))
+        self._note(f"study {command[0]} started")
+        self._driver = self._run(*command, "--address", self._stage.cluster.address)
+
+    def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        self._log = self._folder / f"driver-{self.course.starts:02d}"
+        self.course.starts += 1
+        # What a driver leaves behind that was killed goes with the round's folder.
+        own = {"TMPDIR": str(self._folder), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        with (
+            self._log.with_suffix(".out").open("wb") as out,
+            self._log.with_suffix(".err").open("wb") as err,
+        ):
+            return subprocess.Popen(
+                [*COMMAND, "study", *arguments, *self._where],
+                env=ENVIRONMENT | own,
+                stdout=out,
+                stderr=err,
+            )
+
+    def _note(self, event: str) -> None:
+        seconds = time.monotonic() - self._began
+        self.course.events.append(f"{seconds:.1f} s, {self._finished} finished: {event}")
+
+    def _said(self) -> str:
+        return self._log.with_suffix(".err").read_text(errors="replace")
