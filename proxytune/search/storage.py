@@ -3,6 +3,7 @@
 import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -27,8 +28,7 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
         journal.parent.mkdir(parents=True, exist_ok=True)
         return Journal(journal)
     try:
-        # A server that was restarted is found again: its old connections are tried before use.
-        storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        storage = RDBStorage(url, engine_kwargs=_engine_options(url))
     except ImportError as error:
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
@@ -40,6 +40,18 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
         ) from None
     outlast(storage.engine)
     return storage
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    # A server that was restarted is found again: its old connections are tried before use.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("postgresql"):
+        # And one whose machine is gone is not waited for as long as TCP would.
+        options["connect_args"] = {
+            "connect_timeout": 10,
+            **{"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+        }
+    return options
 
 
 def _missing_driver(error: ImportError) -> str:

@@ -2,6 +2,7 @@
 does not ask, and the commands from end to end."""
 
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def test_a_wrong_password_is_refused_and_not_repeated(
     with pytest.raises(InputError, match=r"^storage = .*cannot be used") as refused:
         open_storage(tmp_path / "journal", url)
     assert "s3cret" not in str(refused.value)
+
+
+def test_a_server_that_never_answers_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://optuna@127.0.0.1:{silent.getsockname()[1]}/optuna"
+        with pytest.raises(InputError, match=r"^storage = .*cannot be used \(OperationalError\)"):
+            open_storage(tmp_path / "journal", url)
 
 
 def test_a_client_cannot_even_connect_to_the_others_database(databases: Databases) -> None:
