@@ -22,7 +22,7 @@ quickstart: install
 	$(BIN)/proxytune transfer --target studies/targets/small.yaml
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff format --check .
