@@ -21,7 +21,7 @@ ROOMS = {
     "records": "errors files spec",
     "model": "errors spec scaling",
     "training": "errors files spec scaling data model",
-    "search": "__version__ errors files spec records",
+    "search": "errors files spec records",
     "transfer": "errors files spec scaling data model training",
     "coordinates": "errors spec scaling data model training records search.executor",
     "evidence": "errors spec scaling data model training records search.executor",
