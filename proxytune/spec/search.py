@@ -121,6 +121,6 @@ class ExecutionSpec(Spec):
     max_packs: PositiveInt | None = None
     """Packs in training at once; null: as many as the cluster holds. Of a larger number some wait,
     and an autoscaling cluster grows for them."""
-    max_failures: int = Field(2, ge=0)
+    max_failures: int = Field(4, ge=0)
     """Workers, or nodes under them, that a pack may lose in a row without getting any further.
-    With one more it counts as failed."""
+    With one more it has failed. Nodes that are pre-empted often go several at a time."""

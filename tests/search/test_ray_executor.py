@@ -63,12 +63,12 @@ class TestRayExecutor(ExecutorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def bereft(
-        cls, executor: Executor, tmp_path_factory: pytest.TempPathFactory
+        cls, cluster: Cluster, executor: Executor, tmp_path_factory: pytest.TempPathFactory
     ) -> tuple[Recording, Path]:
         """A run that loses workers, and its folder."""
         folder = tmp_path_factory.mktemp("packs")
         source = Recording([bowl_pack(name, folder) for name in ("killed", "deadly", "spared")])
-        executor.run(source)
+        joined(cluster, ExecutionSpec(max_failures=2)).run(source)
         return source, folder
 
     def test_a_pack_whose_worker_is_killed_goes_on_from_its_checkpoint(
