@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import cloudpickle, tune
-from ray.exceptions import RayActorError
+from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -20,6 +19,8 @@ from proxytune.search.ray_tokens import Shipment, unpack
 from proxytune.spec.pack import Evaluation, PackSpec
 
 EVALUATIONS, ERROR, TOO_LARGE, STOP = "evaluations", "error", "too_large", "stop"
+IN_CREATION = "an error raised in its creation task"
+"""Ray's words for an actor that died before it was one."""
 WATCH_SECONDS = 5.0
 """From one look at the cluster to the next."""
 
@@ -232,10 +233,7 @@ class PackTrainable(tune.Trainable):
 
 def _obstacle(trial: Trial) -> str | None:
     """Why a worker could not be set up, which no pack is to blame for; None if it was lost."""
-    error = None
-    if trial.pickled_error_file:
-        with open(trial.pickled_error_file, "rb") as file:  # in the run's own folder
-            error = cloudpickle.load(file)
-    if isinstance(error, RayActorError) and not error._actor_init_failed:
-        return None
-    return Path(trial.error_file).read_text().strip().splitlines()[-1]
+    told = Path(trial.error_file).read_text().strip()
+    # Tune keeps a pickle, too, of what became of an actor, and only of that; it is not read.
+    lost = trial.pickled_error_file is not None and IN_CREATION not in told
+    return None if lost else told.splitlines()[-1]

@@ -24,7 +24,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_recorder, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(of_recorder, "PATIENCE_SECONDS", 1.0)
 
 
 class Store:
@@ -168,7 +168,7 @@ def test_a_slow_sink_delays_neither_who_adds_nor_the_other_sinks() -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_sink_that_makes_progress_is_waited_for() -> None:
     slow = Store()
-    slow.seconds = 0.1
+    slow.seconds = 0.4
     running = recorder(slow)
     running.add(range(20))
     assert running.finish(complete=True) == []

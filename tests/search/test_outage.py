@@ -24,12 +24,12 @@ Ask = Callable[[], object]
 
 @pytest.fixture
 def storage(databases: Databases, tmp_path: Path) -> RDBStorage:
-    """An open one, which holds the study `small`."""
+    """An open one, which holds the study `away`."""
     storage = open_storage(tmp_path / "journal", databases.optuna)
     assert isinstance(storage, RDBStorage)
-    if "small" in study_names(storage):
-        delete_study(storage, "small")
-    Study.create(storage, study_spec())
+    if "away" in study_names(storage):
+        delete_study(storage, "away")
+    Study.create(storage, study_spec("away"))
     return storage
 
 
@@ -54,7 +54,7 @@ def test_a_server_that_is_away_is_waited_for(
 ) -> None:
     away(3)
     began = monotonic()
-    assert "small" in study_names(storage)
+    assert "away" in study_names(storage)
     assert 2 < monotonic() - began < 20
 
 
@@ -71,7 +71,7 @@ def test_what_one_has_waited_for_in_vain_the_next_need_not(
             study_names(storage)
     assert 1 < monotonic() - began < 3
     back.join()
-    assert "small" in study_names(storage)
+    assert "away" in study_names(storage)
 
 
 def test_a_password_that_was_changed_is_not_waited_for(
@@ -87,14 +87,14 @@ def test_a_password_that_was_changed_is_not_waited_for(
         assert "s3cret" not in str(refused.value)
     finally:
         change_password(postgres, "s3cret-o")
-    assert "small" in study_names(storage)
+    assert "away" in study_names(storage)
 
 
 @pytest.mark.parametrize("ask", ["read", "write", "exchange"])
 def test_a_connection_that_breaks_in_the_middle_is_a_lost_storage_and_then_mended(
     storage: RDBStorage, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
-    study = storage.get_study_id_from_name("small")
+    study = storage.get_study_id_from_name("away")
     calls: dict[str, Ask] = {
         "read": lambda: storage.get_all_trials(study),
         "write": lambda: storage.create_new_trial(study),
@@ -116,7 +116,7 @@ def test_a_connection_that_breaks_in_the_middle_is_a_lost_storage_and_then_mende
 
 
 def test_an_attribute_that_is_there_already_is_no_lost_storage(storage: RDBStorage) -> None:
-    study = storage.get_study_id_from_name("small")
+    study = storage.get_study_id_from_name("away")
     assert exchange(storage, study, "key", None, "new")
     assert not exchange(storage, study, "key", None, "other")
 
@@ -129,13 +129,13 @@ def test_a_lease_outlives_an_outage(
     patience: float,
 ) -> None:
     monkeypatch.setattr(outage, "PATIENCE_SECONDS", patience)
-    with Lease(storage, "small", beat=0.2, stale=60) as lease:
+    with Lease(storage, "away", beat=0.2, stale=60) as lease:
         back = away(5)
         back.join()
         began = Holder.here().beat
         sleep(3)
         lease.require()
-        study = storage.get_study_id_from_name("small")
+        study = storage.get_study_id_from_name("away")
         kept = Holder.read(storage.get_study_user_attrs(study)[LEASE])
         assert kept is not None
         assert kept.beat > began
