@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,26 @@ def replace(path: Path, write: Callable[[Path], object], new: Path | None = None
         raise RunError(f"{path}: cannot be written ({reason})") from error
     finally:
         _remove(new)
+
+
+def write_once(folder: Path, write: Callable[[Path], object]) -> None:
+    """Has a folder written whose name tells its contents, unless it is there; `write` fills it.
+
+    Several processes may do so at once: each finds it whole. Raises RunError as `replace` does.
+    """
+
+    def make(new: Path) -> None:
+        new.mkdir()
+        write(new)
+
+    if folder.is_dir():
+        return
+    try:
+        replace(folder, make, folder.with_name(f".writing-{uuid.uuid4().hex}"))
+    except RunError:
+        # Another process may have been first; its files hold the same bytes.
+        if not folder.is_dir():
+            raise
 
 
 def _sync(written: Path) -> None:

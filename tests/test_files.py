@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from proxytune.errors import RunError
-from proxytune.files import replace
+from proxytune.files import replace, write_once
 from proxytune.records.parts import write_parquet
 from proxytune.spec.shape import Shape
 from proxytune.training.checkpoint import Checkpoint
@@ -75,6 +75,29 @@ def test_on_a_full_disk_the_last_checkpoint_stays(full: Path, shape: Shape) -> N
     assert kept is not None
     assert kept.steps == 1
     assert names(full) == ["pack-00000.pt"]
+
+
+def test_a_folder_that_another_process_wrote_first_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "0123"
+
+    def overtaken(new: Path) -> None:
+        write_once(folder, folder_of_one("theirs"))
+        folder_of_one("ours")(new)
+
+    write_once(folder, overtaken)
+    write_once(folder, folder_of_one("late"))
+    assert (folder / "file").read_text() == "theirs"
+    assert names(folder.parent) == ["0123", "0123/file"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(RunError, match=r"cache/0123: cannot be written \("):
+        write_once(tmp_path / "cache" / "0123", folder_of_one("ours"))
+
+
+def folder_of_one(text: str) -> Write:
+    return lambda new: (new / "file").write_text(text)
 
 
 @pytest.mark.parametrize("write", [bytes_of, folder_of])

@@ -1,7 +1,6 @@
 """Tokens on disk, cached by content: one memory-mapped file a split."""
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from proxytune.data.corpus import Corpus, read_corpus
-from proxytune.errors import InputError, RunError
-from proxytune.files import replace
+from proxytune.errors import InputError
+from proxytune.files import write_once
 from proxytune.spec.training import DataSpec
 
 TokenArray = npt.NDArray[np.uint8]
@@ -55,24 +54,14 @@ def prepare(data: DataSpec, seq_len: int, cache: Path) -> Path:
                 "(give more text, or a smaller proxy.seq_len)",
             )
     folder = cache / _key(corpus, data)
-    if not folder.is_dir():
-        _write(folder, streams)
+
+    def write(new: Path) -> None:
+        for split, stream in streams.items():
+            (new / f"{split}.bin").write_bytes(stream)
+
+    write_once(folder, write)
     return folder
 
 
 def _key(corpus: Corpus, data: DataSpec) -> str:
     return hashlib.sha256(f"{FORMAT} {data.tokenizer} {corpus.digest}".encode()).hexdigest()[:16]
-
-
-def _write(folder: Path, streams: dict[str, bytes]) -> None:
-    def write(new: Path) -> None:
-        for split, stream in streams.items():
-            (new / f"{split}.bin").write_bytes(stream)
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        replace(folder, write, Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent)))
-    except RunError:
-        # Another process may have been first; its files hold the same bytes.
-        if not folder.is_dir():
-            raise

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from proxytune.errors import RunError, StorageLost
 from proxytune.pipeline.calibration import calibration_of, remember_too_large
@@ -13,6 +14,9 @@ from proxytune.search.executor import Executor
 from proxytune.search.lease import Lease
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study
+from proxytune.spec.search import ExecutionSpec
+from proxytune.spec.shape import Shape
+from proxytune.spec.training import TrainingSpec
 from proxytune.transfer.selection import Candidate, Confirmation
 
 ATTEMPTS = 3
@@ -69,21 +73,15 @@ class StudyRun:
 
     def _choose_pack_size(self, executor: Executor) -> None:
         """As many trials as pay, by what is measured where packs train."""
-        spec = self._study.spec
-        found = executor.call(
-            calibration_of,
-            self._stores.paths.calibrations,
-            spec.proxy,
-            spec.training,
-            spec.execution,
-        )
-        size = pack_size(found, spec.search.trials, executor.slots, spec.search.learns)
+        search = self._study.spec.search
+        found = executor.call(calibration_of, *self._calibrated())
+        size = pack_size(found, search.trials, executor.slots, search.learns)
         self._lease.require()
         self._study.choose_pack_size(size)
         self._hear(Progress(pack_size=size))
 
     def _search(self, executor: Executor) -> None:
-        study, paths = self._study, self._stores.paths
+        study = self._study
         refused: list[int] = []
 
         def record_and_hear(progress: Progress) -> None:
@@ -93,15 +91,14 @@ class StudyRun:
             waits = [f"{trouble}; training goes on" for trouble in self._recorder.troubles()]
             self._hear(dataclasses.replace(progress, remarks=waits))
 
-        spec, checkpoints = study.spec, paths.packs(study.name)
-        source = study.source(self._stores.tokens(spec), checkpoints, record_and_hear)
+        tokens, checkpoints = self._stores.tokens(study.spec), self._stores.paths.packs(study.name)
+        source = study.source(tokens, checkpoints, record_and_hear)
         # Told to a storage that was lost before it could be told here.
         if missed := self._recorder.lacks(study.finished()):
             record_and_hear(Progress(finished=study.records(missed)))
         executor.run(self._lease.guard(source))
         if refused:
-            place = (paths.calibrations, spec.proxy, spec.training, spec.execution)
-            executor.call(remember_too_large, *place, min(refused))
+            executor.call(remember_too_large, *self._calibrated(), min(refused))
 
     def _confirm(self, executor: Executor) -> None:
         study = self._study
@@ -114,6 +111,11 @@ class StudyRun:
         executor.run(self._lease.guard(confirmation))
         self._lease.require()
         study.complete(confirmation.selection().model_dump(mode="json"))
+
+    def _calibrated(self) -> tuple[Path, Shape, TrainingSpec, ExecutionSpec]:
+        """Where calibrations are kept, and what this one is of."""
+        spec = self._study.spec
+        return self._stores.paths.calibrations, spec.proxy, spec.training, spec.execution
 
     def _hear(self, progress: Progress) -> None:
         self._fruitless = 0

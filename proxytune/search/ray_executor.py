@@ -36,6 +36,7 @@ class RayExecutor:
         self, start: RunnerFactory, execution: ExecutionSpec, address: str | None = None
     ) -> None:
         self._start, self._execution, self._address = start, execution, address
+        self._shipment = None if address is None else Shipment()
 
     def __enter__(self) -> "RayExecutor":
         if self._address is None:
@@ -79,10 +80,8 @@ class RayExecutor:
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted."""
         resources = self._resources()
-        shipment = None if self._address is None else Shipment()
-        packs = Packs(
-            source, self._start, lambda: self.slots, self._execution.max_failures, shipment
-        )
+        most = self._execution.max_failures
+        packs = Packs(source, self._start, lambda: self.slots, most, self._shipment)
         with tempfile.TemporaryDirectory(prefix="proxytune-tune-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(PackTrainable, resources),

@@ -1,13 +1,12 @@
 """Tokens for nodes that do not see the driver's disk, by way of Ray's object store."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import ray
 
-from proxytune.files import replace
+from proxytune.files import write_once
 from proxytune.spec.pack import PackSpec
 
 Files = Mapping[str, "ray.ObjectRef[bytes]"]
@@ -37,18 +36,13 @@ def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
     if files is None or pack.tokens.is_dir():
         return pack
     folder = _cache() / pack.tokens.name
-    if not folder.is_dir():
-        _fetch(files, folder)
-    return pack.model_copy(update={"tokens": folder})
 
-
-def _fetch(files: Files, folder: Path) -> None:
-    def write(new: Path) -> None:
+    def fetch(new: Path) -> None:
         for name, contents in files.items():
             (new / name).write_bytes(ray.get(contents))
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    replace(folder, write, Path(tempfile.mkdtemp(prefix=".fetching-", dir=folder.parent)))
+    write_once(folder, fetch)
+    return pack.model_copy(update={"tokens": folder})
 
 
 def _cache() -> Path:

@@ -49,7 +49,9 @@ def _engine_options(url: str) -> dict[str, Any]:
         # And one whose machine is gone is not waited for as long as TCP would.
         options["connect_args"] = {
             "connect_timeout": 10,
-            **{"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
         }
     return options
 

@@ -1,6 +1,6 @@
 """What every executor promises to whoever gives it packs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,7 @@ FIRST = STEPS[0]
 
 
 class ExecutorContract:
-    """Subclassed with an `executor` that has been entered and starts packs with `start_bowl`."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def executor(cls) -> Iterator[Executor]:
-        raise NotImplementedError
+    """Subclassed with a fixture `executor`, entered once a class, which starts `start_bowl`."""
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,6 +1,7 @@
 """What every record sink promises: what was recorded is there, once, and of that study only."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +58,7 @@ class Killed(BaseException):
     """The driver is gone."""
 
 
-class RecordSinkContract:
+class RecordSinkContract(ABC):
     """Subclassed with a store, which all laws share: each has a study of its own."""
 
     last_act: ClassVar[str]
@@ -72,13 +73,13 @@ class RecordSinkContract:
     def study(self) -> StudySpec:
         return study_named(f"law-{next(_numbers)}")
 
+    @abstractmethod
     def sink(self, store: Path) -> RecordSink:
         """A sink as a new process makes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def seen(self, store: Path, study: StudySpec) -> list[Seen]:
         """All that a reader finds of a study, by number."""
-        raise NotImplementedError
 
     def opened(self, store: Path, study: StudySpec) -> RecordSink:
         sink = self.sink(store)

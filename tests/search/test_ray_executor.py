@@ -248,7 +248,7 @@ def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -
 
 
 LONELY = """
-import signal, sys, threading, time
+import sys, threading, time
 from pathlib import Path
 import psutil
 from proxytune.search.quiet import hush
