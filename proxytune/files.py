@@ -16,13 +16,37 @@ def replace(path: Path, write: Callable[[Path], object], new: Path | None = None
     Whoever looks at `path` sees what was there before, or all of what is new. Raises RunError
     that names `path` if it cannot be written; nothing is left of it then.
     """
-    new = new or path.with_name(f".{path.name}.new")
+    _write(path, write, new or path.with_name(f".{path.name}.new"), os.replace)
+
+
+def write_once(path: Path, write: Callable[[Path], object]) -> None:
+    """Has a file or folder written, unless it is there.
+
+    Several processes may do so at once: that of the first stays, and each finds it whole.
+    Raises RunError as `replace` does.
+    """
+    if path.exists():
+        return
+    try:
+        _write(path, write, path.with_name(f".writing-{uuid.uuid4().hex}"), _name_first)
+    except RunError:
+        # Another process may have been first.
+        if not path.exists():
+            raise
+
+
+def _write(
+    path: Path,
+    write: Callable[[Path], object],
+    new: Path,
+    give_name: Callable[[Path, Path], object],
+) -> None:
     try:
         new.parent.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         write(new)
         _sync(new)
-        os.replace(new, path)
+        give_name(new, path)
     except OSError as error:
         # By number: some libraries put a text of their own in the place of the system's.
         reason = os.strerror(error.errno) if error.errno else error
@@ -31,24 +55,13 @@ def replace(path: Path, write: Callable[[Path], object], new: Path | None = None
         _remove(new)
 
 
-def write_once(folder: Path, write: Callable[[Path], object]) -> None:
-    """Has a folder written whose name tells its contents, unless it is there; `write` fills it.
-
-    Several processes may do so at once: each finds it whole. Raises RunError as `replace` does.
-    """
-
-    def make(new: Path) -> None:
-        new.mkdir()
-        write(new)
-
-    if folder.is_dir():
-        return
-    try:
-        replace(folder, make, folder.with_name(f".writing-{uuid.uuid4().hex}"))
-    except RunError:
-        # Another process may have been first; its files hold the same bytes.
-        if not folder.is_dir():
-            raise
+def _name_first(new: Path, path: Path) -> None:
+    """Gives a name that nothing has. Raises OSError if something has it."""
+    if new.is_dir():
+        # Refused by the system where a folder with something in it has the name.
+        os.replace(new, path)
+    else:
+        os.link(new, path)
 
 
 def _sync(written: Path) -> None:

@@ -77,27 +77,43 @@ def test_on_a_full_disk_the_last_checkpoint_stays(full: Path, shape: Shape) -> N
     assert names(full) == ["pack-00000.pt"]
 
 
-def test_a_folder_that_another_process_wrote_first_is_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "cache" / "0123"
+def file_with(text: str) -> Write:
+    return lambda new: new.write_text(text)
+
+
+def folder_with(text: str) -> Write:
+    def write(new: Path) -> None:
+        new.mkdir()
+        (new / "file").write_text(text)
+
+    return write
+
+
+@pytest.mark.parametrize("kind", [file_with, folder_with])
+def test_what_another_process_wrote_first_is_kept(
+    tmp_path: Path, kind: Callable[[str], Write]
+) -> None:
+    path, theirs = tmp_path / "cache" / "0123", tmp_path / "theirs"
+    kind("theirs")(theirs)
 
     def overtaken(new: Path) -> None:
-        write_once(folder, folder_of_one("theirs"))
-        folder_of_one("ours")(new)
+        write_once(path, kind("theirs"))
+        kind("ours")(new)
 
-    write_once(folder, overtaken)
-    write_once(folder, folder_of_one("late"))
-    assert (folder / "file").read_text() == "theirs"
-    assert names(folder.parent) == ["0123", "0123/file"]
+    write_once(path, overtaken)
+    write_once(path, kind("late"))
+    assert texts(path) == texts(theirs)
+    assert [there.name for there in path.parent.iterdir()] == ["0123"]
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def texts(path: Path) -> list[str]:
+    return [file.read_text() for file in (path.iterdir() if path.is_dir() else (path,))]
+
+
+def test_a_folder_that_cannot_be_written_once_is_told(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
     with pytest.raises(RunError, match=r"cache/0123: cannot be written \("):
-        write_once(tmp_path / "cache" / "0123", folder_of_one("ours"))
-
-
-def folder_of_one(text: str) -> Write:
-    return lambda new: (new / "file").write_text(text)
+        write_once(tmp_path / "cache" / "0123", folder_with("ours"))
 
 
 @pytest.mark.parametrize("write", [bytes_of, folder_of])

@@ -56,6 +56,7 @@ def prepare(data: DataSpec, seq_len: int, cache: Path) -> Path:
     folder = cache / _key(corpus, data)
 
     def write(new: Path) -> None:
+        new.mkdir()
         for split, stream in streams.items():
             (new / f"{split}.bin").write_bytes(stream)
 

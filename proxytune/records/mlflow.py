@@ -24,6 +24,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxytune.errors import InputError, RunError
+from proxytune.records.database import make_database
 from proxytune.records.record import TrialRecord, TrialState
 from proxytune.records.uri import masked
 from proxytune.spec.shape import Shape
@@ -68,9 +69,7 @@ class MlflowSink:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        if self._uri.startswith("sqlite:///"):
-            file = Path(self._uri.removeprefix("sqlite:///"))
-            file.parent.mkdir(parents=True, exist_ok=True)
+        make_database(self._uri)
         return MlflowClient(tracking_uri=self._uri)
 
     def __str__(self) -> str:

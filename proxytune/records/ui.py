@@ -5,9 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 from proxytune.errors import InputError
+from proxytune.records.database import database_file
 from proxytune.records.uri import masked
 
 HOST = "127.0.0.1"
@@ -58,8 +58,8 @@ def require_store(tracking_uri: str) -> None:
     """Refuses an embedded store that no study has made yet, and a server, which has its own UI."""
     if tracking_uri.startswith(("http://", "https://")):
         raise InputError(f"{masked(tracking_uri)}: has a UI of its own; open it in a browser")
-    file = Path(tracking_uri.removeprefix("sqlite:///"))
-    if tracking_uri.startswith("sqlite:///") and not file.exists():
+    file = database_file(tracking_uri)
+    if file is not None and not file.exists():
         raise InputError(
             f"{file}: there is no such store; make one with: proxytune study create STUDY.yaml"
         )

@@ -38,6 +38,7 @@ def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
     folder = _cache() / pack.tokens.name
 
     def fetch(new: Path) -> None:
+        new.mkdir()
         for name, contents in files.items():
             (new / name).write_bytes(ray.get(contents))
 

@@ -298,7 +298,9 @@ CASES = {
         "--tracking-uri = 'nosql://me:***@host': must be an address of MLflow",
     ),
     "tracking: no file": Case(
-        "study sync tiny --tracking-uri sqlite:////proc/no/mlflow.db", "MLflow at sqlite:", code=1
+        "study sync tiny --tracking-uri sqlite:////proc/no/mlflow.db",
+        "/proc/no/mlflow.db: cannot be written (",
+        code=1,
     ),
     "tracking: closed port": Case(
         "study sync tiny --tracking-uri http://me:s3cret@127.0.0.1:1", "MLflow at http:", code=1

@@ -45,7 +45,9 @@ def test_later_steps_fault_no_memory_in_again(shape: Shape, tokens: Path) -> Non
         text=True,
         check=True,
     )
-    assert int(done.stdout) < 1000
+    # Some 135,000 where freed memory goes back to the system. A block of logits may once find no
+    # place in what was kept: 4 members x 16 x 16 x 4096 floats, 4,096 pages.
+    assert int(done.stdout) < 10_000
 
 
 def test_a_batch_of_petabytes_is_too_large(shape: Shape, tokens: Path) -> None:
