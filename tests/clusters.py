@@ -71,6 +71,16 @@ class Cluster:
         return max(self.nodes, key=lambda node: len(_trainers(node)), default=None)
 
 
+def trainers_below(process: psutil.Process) -> list[psutil.Process]:
+    """The processes that train packs among those that a process started, in a steady order."""
+    found = []
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if TRAINS in " ".join(child.cmdline()):
+                found.append(child)
+    return sorted(found, key=lambda child: child.pid)
+
+
 def kill_tree(pid: int) -> None:
     """SIGKILL for a process and all that it started; returns when they are gone."""
     root = psutil.Process(pid)
@@ -88,10 +98,6 @@ def _raylet(node: Any) -> psutil.Process:
 
 
 def _trainers(node: Any) -> list[psutil.Process]:
-    found = []
     with suppress(psutil.NoSuchProcess):
-        for process in _raylet(node).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if TRAINS in " ".join(process.cmdline()):
-                    found.append(process)
-    return sorted(found, key=lambda process: process.pid)
+        return trainers_below(_raylet(node))
+    return []

@@ -157,7 +157,7 @@ class _Courier(Thread):
 
     def __init__(self, delivery: Delivery, ending: Event) -> None:
         # A daemon: a store that never answers must not keep the process from ending.
-        super().__init__(daemon=True)
+        super().__init__(name=f"courier to {delivery.sink}", daemon=True)
         self.delivery, self._ending = delivery, ending
         self.progress = time.monotonic()
         self.complete = False

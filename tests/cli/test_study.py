@@ -1,6 +1,7 @@
 """What can be done with a study that has run."""
 
 import json
+import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +91,10 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
         project.run("tiny", take)
     assert made.completed is None
     assert len(made.finished()) == 2
-    # Who has it now also closes what records it.
+    # Who has it now also closes what records it. As a process ends, so do its couriers.
+    for thread in threading.enumerate():
+        if thread.name.startswith("courier"):
+            thread.join()
     client = MlflowClient(project.mlflow_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert "KILLED" not in {run.info.status for run in runs}

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from optuna.storages import RDBStorage
 
-from proxytune.home import Home
 from tests.conftest import TEXT
 from tests.faults.audit import Findings, audit
-from tests.faults.plan import KINDS, plan
+from tests.faults.deployed import Deployed
+from tests.faults.embedded import Embedded
+from tests.faults.plan import plan
 from tests.faults.round import Course, Round
-from tests.faults.rows import Store, read_mlflow, read_optuna, read_parquet
+from tests.faults.rows import Store
 from tests.faults.stage import Stage
 from tests.faults.study import CORPUS, TRIALS, read_undisturbed, start_undisturbed
 
@@ -29,15 +29,19 @@ FORBIDDEN = ("Traceback", "s3cret")
 @click.command()
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, help="Of the first round's faults.")
+@click.option(
+    "--embedded", is_flag=True, help="Stores and a cluster as on a laptop, without servers."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def main(rounds: int, seed: int, as_json: bool) -> None:
+def main(rounds: int, seed: int, embedded: bool, as_json: bool) -> None:
     """Runs the same study under other faults each round; exit code 1 if any damage was done."""
     began = time.monotonic()
     # Short, as Ray makes sockets in it.
     with tempfile.TemporaryDirectory(prefix="proxytune-faults-", dir="/tmp") as scratch:
         folder = Path(scratch)
         (folder / CORPUS).write_text(TEXT)
-        with start_undisturbed(folder) as twin, Stage(folder) as stage:
+        kind: type[Deployed] | type[Embedded] = Embedded if embedded else Deployed
+        with start_undisturbed(folder) as twin, kind(folder) as stage:
             assert twin.wait() == 0
             reference = read_undisturbed(folder)
             tell(f"ready after {time.monotonic() - began:.0f} s")
@@ -47,7 +51,7 @@ def main(rounds: int, seed: int, as_json: bool) -> None:
     document = {
         "rounds": rounds,
         "seed": seed,
-        "kills": {kind: kills[kind] for kind in KINDS},
+        "kills": {name: kills[name] for name in kind.kinds},
         "driver_starts": sum(one["driver_starts"] for one in told),
         **total,
         "tracebacks": sum(len(one["tracebacks"]) for one in told),
@@ -69,13 +73,8 @@ def one_round(stage: Stage, scratch: Path, reference: Store, seed: int) -> dict[
     folder = scratch / name
     folder.mkdir()
     played = Round(stage, folder, name)
-    course = played.play(plan(seed, TRIALS))
-    stores = {
-        "Optuna": read_optuna(RDBStorage(stage.databases.optuna), name),
-        "MLflow": read_mlflow(stage.tracking_uri, name),
-        "Parquet": read_parquet(Home(played.home).parquet, name),
-    }
-    found = audit(stores, reference, TRIALS)
+    course = played.play(plan(seed, TRIALS, stage.kinds, stage.start_seconds))
+    found = audit(stage.read(played.home, name), reference, TRIALS)
     told = account(seed, course, found, played.outputs(), time.monotonic() - began)
     tell(
         f"seed {seed}: {told['seconds']} s, {course.starts} drivers, "

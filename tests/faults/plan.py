@@ -3,9 +3,8 @@
 import random
 from dataclasses import dataclass
 
-KINDS = ("driver", "worker", "node", "mlflow", "postgres")
-START_SECONDS, SEARCH_SECONDS, CONFIRMATION_SECONDS = 9.0, 1.5, 3.0
-"""The longest wait in each stage of a study: about as long as an undisturbed one takes, and for
+SEARCH_SECONDS, CONFIRMATION_SECONDS = 1.5, 3.0
+"""The longest wait in the stages of a study: about as long as an undisturbed one takes, and for
 the search, as a pack does."""
 LONGEST_OUTAGE_SECONDS = 3.0
 EXTRA = 2
@@ -25,25 +24,28 @@ class Fault:
     """Seconds until what was killed is started again."""
 
 
-def plan(seed: int, trials: int) -> list[Fault]:
-    """The faults of one round, in their order: each kind once or more, some close together."""
+def plan(seed: int, trials: int, kinds: tuple[str, ...], start_seconds: float) -> list[Fault]:
+    """The faults of one round, in their order: all `kinds` and a few more, some close together.
+
+    `start_seconds` is the longest wait while the driver starts.
+    """
     chance = random.Random(seed)
-    kinds = [*KINDS, *chance.choices(KINDS, k=chance.randint(0, EXTRA))]
-    chance.shuffle(kinds)
+    drawn = [*kinds, *chance.choices(kinds, k=chance.randint(0, EXTRA))]
+    chance.shuffle(drawn)
     faults: list[Fault] = []
-    for kind in kinds:
+    for kind in drawn:
         if faults and chance.random() < 0.25:
             after, wait = faults[-1].after, faults[-1].wait + chance.uniform(0, 0.5)
         else:
-            after, wait = _moment(chance, trials)
+            after, wait = _moment(chance, trials, start_seconds)
         faults.append(Fault(after, wait, kind, chance.uniform(0, LONGEST_OUTAGE_SECONDS)))
     return sorted(faults)
 
 
-def _moment(chance: random.Random, trials: int) -> tuple[int, float]:
+def _moment(chance: random.Random, trials: int, start_seconds: float) -> tuple[int, float]:
     stage = chance.choices(("start", "search", "confirmation"), (2, 5, 2))[0]
     if stage == "start":
-        return 0, chance.uniform(0, START_SECONDS)
+        return 0, chance.uniform(0, start_seconds)
     if stage == "search":
         return chance.randrange(1, trials), chance.uniform(0, SEARCH_SECONDS)
     return trials, chance.uniform(0, CONFIRMATION_SECONDS)

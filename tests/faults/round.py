@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
-
 from tests.commands import COMMAND, ENVIRONMENT
 from tests.faults.plan import Fault
 from tests.faults.stage import Stage
@@ -18,14 +16,6 @@ STARTS, SECONDS = 20, 150.0
 PAUSE_SECONDS = 1.0
 """Before a driver that failed is started again."""
 POLL_SECONDS = 0.2
-PROGRESS = """
-    SELECT (SELECT count(*) FROM study_user_attributes a
-            WHERE a.study_id = s.study_id AND a.key = 'proxytune.spec'),
-           (SELECT count(*) FROM trials t
-            WHERE t.study_id = s.study_id AND t.state NOT IN ('RUNNING', 'WAITING'))
-    FROM studies s WHERE s.study_name = %s
-"""
-"""Whether the study is defined, and how many of its trials are finished."""
 
 
 @dataclass
@@ -49,10 +39,6 @@ class Round:
         self._stage, self._folder, self._name = stage, folder, name
         self._file = write_study(folder, name, folder.parent / CORPUS, executor="ray")
         self.home = folder / "home"
-        self._where = (
-            *("--home", str(self.home), "--storage", stage.databases.optuna),
-            *("--tracking-uri", stage.tracking_uri),
-        )
         self.course = Course()
         self._defined, self._finished, self._since = False, 0, time.monotonic()
         self._over = False
@@ -64,7 +50,7 @@ class Round:
         waiting = list(plan)
         while not self._over:
             self._watch()
-            if waiting and self._is_due(waiting[0]) and self._strike(waiting[0]):
+            if waiting and self._is_due(waiting[0]) and self._strikes(waiting[0]):
                 self._note(f"{waiting[0].kind} killed")
                 self.course.kills[waiting.pop(0).kind] += 1
         self.course.missed = waiting
@@ -103,45 +89,35 @@ class Round:
             self._finished == fault.after and waited >= fault.wait
         )
 
-    def _strike(self, fault: Fault) -> bool:
-        if self._over:
-            return False
-        if fault.kind != "driver":
-            return self._stage.strike(fault)
-        if self._driver.poll() is not None:
-            return False
-        self._driver.kill()
-        self._driver.wait()
-        return True
+    def _strikes(self, fault: Fault) -> bool:
+        return not self._over and self._stage.strike(fault, self._driver)
 
     def _see_progress(self) -> None:
         try:
-            with psycopg.connect(self._stage.databases.optuna, connect_timeout=1) as database:
-                seen = database.execute(PROGRESS, [self._name]).fetchone()
-        except psycopg.Error:
-            return  # Away just now, or without tables so far.
-        defined, finished = seen or (0, 0)
-        self._defined = bool(defined)
+            self._defined, finished = self._stage.progress(self.home, self._name)
+        except LookupError:
+            return
         if finished > self._finished:
             self._finished, self._since = finished, time.monotonic()
 
     def _start(self) -> None:
         command = ("run", self._name) if self._defined else ("create", str(self._file))
         self._note(f"study {command[0]} started")
-        self._driver = self._run(*command, "--address", self._stage.cluster.address)
+        self._driver = self._run(*command, *self._stage.address)
 
     def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
         self._log = self._folder / f"driver-{self.course.starts:02d}"
         self.course.starts += 1
         # What a driver leaves behind that was killed goes with the round's folder.
         own = {"TMPDIR": str(self._folder), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        where = ("--home", str(self.home), *self._stage.where)
         with (
             self._log.with_suffix(".out").open("wb") as out,
             self._log.with_suffix(".err").open("wb") as err,
         ):
             return subprocess.Popen(
-                [*COMMAND, "study", *arguments, *self._where],
-                env=ENVIRONMENT | own,
+                [*COMMAND, "study", *arguments, *where],
+                env={**ENVIRONMENT, **own, **self._stage.environment},
                 stdout=out,
                 stderr=err,
             )

@@ -42,6 +42,15 @@ class Store:
     """The study's outcome, where it is kept."""
 
 
+def finished_trials(storage: BaseStorage, study: str) -> tuple[bool, int]:
+    """Whether the study is defined, and how many of its trials are finished."""
+    for known in storage.get_all_studies():
+        if known.study_name == study:
+            trials = storage.get_all_trials(known._study_id, deepcopy=False)
+            return "proxytune.spec" in known.user_attrs, sum(t.state.is_finished() for t in trials)
+    return False, 0
+
+
 def read_optuna(storage: BaseStorage, study: str) -> Store:
     """The study in Optuna's storage."""
     loaded = optuna.load_study(study_name=study, storage=storage)

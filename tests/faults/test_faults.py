@@ -7,20 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.plan import KINDS
+from tests.faults.deployed import Deployed
+from tests.faults.embedded import Embedded
+from tests.faults.stage import Stage
 
-ROUNDS = 3
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_three_studies_under_kills_of_every_kind_end_as_if_nothing_had_been_killed() -> None:
+@pytest.mark.parametrize(("stage", "rounds"), [(Deployed, 3), (Embedded, 1)])
+def test_studies_under_kills_of_every_kind_end_as_if_nothing_had_been_killed(
+    stage: type[Stage], rounds: int
+) -> None:
     # A process of its own: what was told to one cluster, Ray would not forget in this one.
-    command = [sys.executable, "-m", "tests.faults", "--rounds", str(ROUNDS), "--json"]
+    command = [sys.executable, "-m", "tests.faults", "--rounds", str(rounds), "--json"]
+    if stage is Embedded:
+        command.append("--embedded")
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout, ran.stderr
     report = json.loads(ran.stdout)
     assert report["wrong"] == []
-    assert all(report["kills"][kind] >= ROUNDS for kind in KINDS)
+    assert all(report["kills"][kind] >= rounds for kind in stage.kinds)
     assert ran.returncode == 0

@@ -11,7 +11,13 @@ from proxytune.records.database import database_file
 from proxytune.records.mlflow import MlflowSink
 from tests.records.examples import study
 
-MAKE = "import sys; from proxytune.records.database import make_database as m; m(sys.argv[1])"
+MAKE = """
+import sys
+import proxytune.records.mlflow
+from proxytune.records.database import make_database
+
+make_database(sys.argv[1])
+"""
 A_PART = 100_000
 """Bytes: MLflow has made some of its tables by then, and not all."""
 
@@ -20,7 +26,7 @@ A_PART = 100_000
 def test_a_store_whose_only_maker_was_killed_is_made_anew(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     maker = subprocess.Popen([sys.executable, "-c", MAKE, uri])
-    while sum(file.stat().st_size for file in tmp_path.iterdir()) < A_PART:
+    while sum(file.stat().st_size for file in tmp_path.glob(".writing-" + 32 * "?")) < A_PART:
         assert maker.poll() is None
         time.sleep(0.001)
     maker.kill()

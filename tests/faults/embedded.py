@@ -1,0 +1,54 @@
+"""What a laptop has: the stores in a home, and a Ray cluster that goes with its driver."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from proxytune.home import Home
+from tests.clusters import kill_tree, trainers_below
+from tests.faults.plan import Fault
+from tests.faults.rows import Store, finished_trials, read_mlflow, read_optuna, read_parquet
+from tests.faults.stage import Driver, Stage
+
+
+class Embedded(Stage):
+    """Nothing but processes of the driver's own, and files."""
+
+    kinds = ("driver", "driver", "worker")
+    start_seconds = 20.0
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is for Ray's own files."""
+        self._folder = folder
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"RAY_TMPDIR": str(self._folder / "ray")}
+
+    def progress(self, home: Path, study: str) -> tuple[bool, int]:
+        if not Home(home).journal.exists():
+            return False, 0
+        return finished_trials(_optuna(home), study)
+
+    def read(self, home: Path, study: str) -> dict[str, Store]:
+        place = Home(home)
+        return {
+            "Optuna": read_optuna(_optuna(home), study),
+            "MLflow": read_mlflow(place.mlflow_uri, study),
+            "Parquet": read_parquet(place.parquet, study),
+        }
+
+    def _kill_worker(self, fault: Fault, driver: Driver) -> bool:
+        if driver.poll() is not None:
+            return False
+        trainers = trainers_below(psutil.Process(driver.pid))
+        for trainer in trainers[:1]:
+            kill_tree(trainer.pid)
+        return bool(trainers)
+
+
+def _optuna(home: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(Home(home).journal)))
