@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from proxytune.errors import RunError
+
+_WRITING = ".writing-"
+LEFT_SECONDS = 24 * 3600.0
+"""For how long nothing was written to what a killed process has left."""
 
 
 def replace(path: Path, write: Callable[[Path], object], new: Path | None = None) -> None:
@@ -27,8 +32,9 @@ def write_once(path: Path, write: Callable[[Path], object]) -> None:
     """
     if path.exists():
         return
+    _clear(path.parent)
     try:
-        _write(path, write, path.with_name(f".writing-{uuid.uuid4().hex}"), _name_first)
+        _write(path, write, path.with_name(f"{_WRITING}{uuid.uuid4().hex}"), _name_first)
     except RunError:
         # Another process may have been first.
         if not path.exists():
@@ -62,6 +68,14 @@ def _name_first(new: Path, path: Path) -> None:
         os.replace(new, path)
     else:
         os.link(new, path)
+
+
+def _clear(folder: Path) -> None:
+    """Removes what others, long ago, were killed in the middle of writing once."""
+    for left in folder.glob(f"{_WRITING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                _remove(left)
 
 
 def _sync(written: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from proxytune.errors import RunError
-from proxytune.files import replace, write_once
+from proxytune.files import LEFT_SECONDS, replace, write_once
 from proxytune.records.parts import write_parquet
 from proxytune.spec.shape import Shape
 from proxytune.training.checkpoint import Checkpoint
@@ -108,6 +109,14 @@ def test_what_another_process_wrote_first_is_kept(
 
 def texts(path: Path) -> list[str]:
     return [file.read_text() for file in (path.iterdir() if path.is_dir() else (path,))]
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    for name, age in ((".writing-old", 2 * LEFT_SECONDS), (".writing-new", 60.0)):
+        folder_with("half")(tmp_path / name)
+        os.utime(tmp_path / name, (0, time.time() - age))
+    write_once(tmp_path / "whole", file_with("ours"))
+    assert sorted(there.name for there in tmp_path.iterdir()) == [".writing-new", "whole"]
 
 
 def test_a_folder_that_cannot_be_written_once_is_told(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ def database_file(tracking_uri: str) -> Path | None:
         url = make_url(tracking_uri)
     except ArgumentError:
         return None
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(url.database)
+    in_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if in_file else None
 
 
 def make_database(tracking_uri: str) -> None:
