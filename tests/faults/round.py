@@ -11,8 +11,8 @@ from tests.faults.plan import Fault
 from tests.faults.stage import Stage
 from tests.faults.study import CORPUS, write_study
 
-STARTS, SECONDS = 20, 150.0
-"""After so many starts of the driver, or so long, a round is given up."""
+STARTS, SECONDS = 20, 400.0
+"""After so many starts of the driver, or so long on a loaded machine, a round is given up."""
 PAUSE_SECONDS = 1.0
 """Before a driver that failed is started again."""
 POLL_SECONDS = 0.2
