@@ -54,11 +54,16 @@ def write_yaml(path: Path, document: object) -> Path:
     return path
 
 
+def journal(home: Home) -> JournalStorage:
+    """The embedded storage, read with Optuna's own library."""
+    return JournalStorage(JournalFileBackend(str(home.journal)))
+
+
 def values_in_stores(home: Path, study: str) -> dict[str, dict[int, float | None]]:
     """Store -> trial number -> validation loss, each store read with its own library."""
     place = Home(home.absolute())
-    journal = JournalStorage(JournalFileBackend(str(place.journal)))
-    trials = optuna.load_study(study_name=study, storage=journal).get_trials(deepcopy=False)
+    loaded = optuna.load_study(study_name=study, storage=journal(place))
+    trials = loaded.get_trials(deepcopy=False)
     client = MlflowClient(tracking_uri=place.mlflow_uri)
     experiment = client.get_experiment_by_name(study)
     assert experiment is not None

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from proxytune.home import Home
 from tests.clusters import Cluster, kill_tree
 from tests.faults.plan import Fault
-from tests.faults.rows import Store, read_mlflow, read_optuna, read_parquet
+from tests.faults.rows import Store, read_all
 from tests.faults.stage import Driver, Stage
 from tests.servers import Databases, Postgres, free_port, running_mlflow, running_postgres
 
@@ -80,11 +80,8 @@ class Deployed(Stage):
         return bool(defined), finished
 
     def read(self, home: Path, study: str) -> dict[str, Store]:
-        return {
-            "Optuna": read_optuna(RDBStorage(self._databases.optuna), study),
-            "MLflow": read_mlflow(self._tracking_uri, study),
-            "Parquet": read_parquet(Home(home).parquet, study),
-        }
+        storage = RDBStorage(self._databases.optuna)
+        return read_all(storage, self._tracking_uri, Home(home).parquet, study)
 
     def strike(self, fault: Fault, driver: Driver) -> bool:
         if fault.kind in self._pending and not self._pending[fault.kind].done():

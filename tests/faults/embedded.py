@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from proxytune.home import Home
 from tests.clusters import kill_tree, trainers_below
+from tests.commands import journal
 from tests.faults.plan import Fault
-from tests.faults.rows import Store, finished_trials, read_mlflow, read_optuna, read_parquet
+from tests.faults.rows import Store, finished_trials, read_all
 from tests.faults.stage import Driver, Stage
 
 
@@ -29,17 +28,12 @@ class Embedded(Stage):
         return {"RAY_TMPDIR": str(self._folder / "ray")}
 
     def progress(self, home: Path, study: str) -> tuple[bool, int]:
-        if not Home(home).journal.exists():
-            return False, 0
-        return finished_trials(_optuna(home), study)
+        place = Home(home)
+        return finished_trials(journal(place), study) if place.journal.exists() else (False, 0)
 
     def read(self, home: Path, study: str) -> dict[str, Store]:
         place = Home(home)
-        return {
-            "Optuna": read_optuna(_optuna(home), study),
-            "MLflow": read_mlflow(place.mlflow_uri, study),
-            "Parquet": read_parquet(place.parquet, study),
-        }
+        return read_all(journal(place), place.mlflow_uri, place.parquet, study)
 
     def _kill_worker(self, fault: Fault, driver: Driver) -> bool:
         if driver.poll() is not None:
@@ -48,7 +42,3 @@ class Embedded(Stage):
         for trainer in trainers[:1]:
             kill_tree(trainer.pid)
         return bool(trainers)
-
-
-def _optuna(home: Path) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(Home(home).journal)))

@@ -42,6 +42,17 @@ class Store:
     """The study's outcome, where it is kept."""
 
 
+def read_all(
+    storage: BaseStorage, tracking_uri: str, parquet: Path, study: str
+) -> dict[str, Store]:
+    """The study in all three stores, by their names."""
+    return {
+        "Optuna": read_optuna(storage, study),
+        "MLflow": read_mlflow(tracking_uri, study),
+        "Parquet": read_parquet(parquet, study),
+    }
+
+
 def finished_trials(storage: BaseStorage, study: str) -> tuple[bool, int]:
     """Whether the study is defined, and how many of its trials are finished."""
     for known in storage.get_all_studies():

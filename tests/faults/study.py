@@ -4,11 +4,9 @@ import subprocess
 from pathlib import Path
 
 import yaml
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from proxytune.home import Home
-from tests.commands import COMMAND, ENVIRONMENT
+from tests.commands import COMMAND, ENVIRONMENT, journal
 from tests.faults.rows import Store, read_optuna
 
 TRIALS = 12
@@ -53,5 +51,4 @@ def start_undisturbed(folder: Path) -> "subprocess.Popen[bytes]":
 
 def read_undisturbed(folder: Path) -> Store:
     """What results should be."""
-    journal = JournalFileBackend(str(Home(folder / TWIN).journal))
-    return read_optuna(JournalStorage(journal), TWIN)
+    return read_optuna(journal(Home(folder / TWIN)), TWIN)

@@ -12,14 +12,12 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from proxytune.home import Home
-from tests.commands import TINY, proxytune, write_yaml
+from tests.commands import TINY, journal, proxytune, write_yaml
 from tests.faults.audit import audit
 from tests.faults.plan import plan
-from tests.faults.rows import Store, read_mlflow, read_optuna, read_parquet
+from tests.faults.rows import Store, read_all, read_optuna
 
 TRIALS = TINY["search"]["trials"]
 
@@ -39,17 +37,9 @@ def home(finished: Path, tmp_path: Path) -> Home:
     return Home(shutil.copytree(finished, tmp_path / "home"))
 
 
-def optuna_storage(home: Home) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(home.journal)))
-
-
 def found(home: Home, reference: Store | None = None) -> dict[str, int]:
     """How much of each kind the audit finds; what it does not find is left out."""
-    stores = {
-        "Optuna": read_optuna(optuna_storage(home), "tiny"),
-        "MLflow": read_mlflow(home.mlflow_uri, "tiny"),
-        "Parquet": read_parquet(home.parquet, "tiny"),
-    }
+    stores = read_all(journal(home), home.mlflow_uri, home.parquet, "tiny")
     findings = audit(stores, reference or stores["Optuna"], TRIALS)
     return {kind: len(lines) for kind, lines in asdict(findings).items() if lines}
 
@@ -119,7 +109,7 @@ def test_a_run_that_was_not_ended_is_left_open(home: Home) -> None:
 
 
 def test_a_trial_that_was_not_ended_is_left_open_and_one_too_many(home: Home) -> None:
-    optuna.load_study(study_name="tiny", storage=optuna_storage(home)).ask()
+    optuna.load_study(study_name="tiny", storage=journal(home)).ask()
     assert found(home) == {"left_open": 1, "duplicated": 1}
 
 
@@ -145,13 +135,13 @@ def _another_selection(store: Store) -> None:
 def test_what_differs_from_an_undisturbed_run_is_a_mismatch(
     home: Home, change: Callable[[Store], None]
 ) -> None:
-    reference = copy.deepcopy(read_optuna(optuna_storage(home), "tiny"))
+    reference = copy.deepcopy(read_optuna(journal(home), "tiny"))
     change(reference)
     assert found(home, reference) == {"mismatched": 1}
 
 
 def test_a_trial_without_a_result_is_lost(home: Home) -> None:
-    stores = read_optuna(optuna_storage(home), "tiny")
+    stores = read_optuna(journal(home), "tiny")
     stores.rows[0]["state"] = "failed"
     same = {"Optuna": stores, "MLflow": stores, "Parquet": stores}
     assert len(audit(same, stores, TRIALS).lost) == 1
