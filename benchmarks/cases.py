@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from proxytune.config.data import DataSpec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
+from proxytune.config.training import TrainingSpec
 from proxytune.data.tokens import prepare
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Member, PackSpec
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
-from proxytune.spec.training import DataSpec, TrainingSpec
+from proxytune.packs.pack import Member, PackSpec
 
 SHAPES = {
     "quickstart": Shape(d_model=32, n_layers=2, n_heads=4, n_kv_heads=2, seq_len=64),

@@ -21,15 +21,16 @@ from typing import Any
 import click
 from machine import machine
 
-from proxytune.pipeline.project import Project
-from proxytune.search.executor import Executor, PackSource
-from proxytune.search.quiet import hush
+from proxytune.config.execution import ExecutionSpec
+from proxytune.config.experiment import ExperimentSpec
+from proxytune.config.search import SearchSpec
+from proxytune.config.study import StudySpec
+from proxytune.execution.ray.quiet import hush
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.ports import Executor, PackSource
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
-from proxytune.spec.experiment import ExperimentSpec
-from proxytune.spec.pack import Evaluation, PackSpec
-from proxytune.spec.search import ExecutionSpec, SearchSpec
-from proxytune.spec.study import StudySpec
+from proxytune.workflows.project import Project
 
 PACK = 16
 EARLY = 1000
@@ -214,7 +215,7 @@ def ask_milliseconds(folder: Path) -> dict[int, float]:
 def ray_milliseconds(folder: Path) -> float:
     """What a result of a pack costs through Ray Tune, beyond what it costs without."""
     hush()
-    from proxytune.search.ray_executor import RayExecutor
+    from proxytune.execution.ray.executor import RayExecutor
 
     seconds = []
     for executor in (Simulated(PACK), RayExecutor(SimulatedPack, ExecutionSpec())):

@@ -25,10 +25,10 @@ import optuna
 from machine import machine
 from mlflow import MlflowClient
 
-from proxytune.records.record import TrialRecord
-from proxytune.search.storage import open_storage
+from proxytune.config.load import load_study
+from proxytune.packs.trial import TrialRecord
 from proxytune.search.study import Study, study_names
-from proxytune.spec.load import load_study
+from proxytune.storage.open import open_storage
 from tests.commands import COMMAND, ENVIRONMENT
 from tests.servers import Databases, free_port, running_postgres, serving
 

@@ -28,11 +28,11 @@ import click
 import yaml
 from machine import machine
 
+from proxytune.config.load import load_study
+from proxytune.config.study import StudySpec
 from proxytune.data.tokens import prepare
-from proxytune.search.quiet import hush
-from proxytune.spec.load import load_study
-from proxytune.spec.pack import Member, PackSpec
-from proxytune.spec.study import StudySpec
+from proxytune.execution.ray.quiet import hush
+from proxytune.packs.pack import Member, PackSpec
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.yaml"
 HIGHEST_RATE = 0.02

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from proxytune.config.shape import Shape
 from proxytune.data.batches import training_batch, validation_batches
 from proxytune.data.tokens import TokenData
-from proxytune.model.parametrize import build_model
-from proxytune.model.roles import parameters
-from proxytune.model.transformer import NORM_EPS, ROPE_BASE
+from proxytune.models.parametrize import build_model
+from proxytune.models.roles import parameters
+from proxytune.models.transformer import NORM_EPS, ROPE_BASE
+from proxytune.packs.pack import PackSpec
 from proxytune.scaling.projection import Forward, project
-from proxytune.spec.pack import PackSpec
-from proxytune.spec.shape import Shape
 from proxytune.training.schedule import lr_factor
 
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.stats import qmc
 
+from proxytune.config.load import load_study
+from proxytune.config.search import Axis, Choices
+from proxytune.config.study import StudySpec
 from proxytune.data.tokens import prepare
-from proxytune.spec.load import load_study
-from proxytune.spec.pack import Member, PackSpec
-from proxytune.spec.search import Axis, Choices
-from proxytune.spec.study import StudySpec
+from proxytune.packs.pack import Member, PackSpec
 from proxytune.training.pack import start_pack
 
 HERE = Path(__file__).parent

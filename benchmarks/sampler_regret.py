@@ -28,12 +28,12 @@ from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
 from surface import Array, Surface
 from threadpoolctl import threadpool_limits
 
+from proxytune.config.load import load_study
+from proxytune.config.search import SearchSpec
+from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.search.samplers import sampler
 from proxytune.search.source import SearchSource
-from proxytune.search.storage import empty_storage
-from proxytune.spec.load import load_study
-from proxytune.spec.pack import Evaluation, PackSpec
-from proxytune.spec.search import SearchSpec
+from proxytune.storage.open import empty_storage
 
 SPEC = load_study(Path(__file__).parent / "surface.yaml")
 SURFACE = Surface(SPEC)

@@ -23,7 +23,7 @@ from cases import SHAPES, pack_of
 from machine import machine
 from plain import PlainTrainer
 
-from proxytune.spec.pack import PackSpec
+from proxytune.packs.pack import PackSpec
 from proxytune.training.pack import PackTrainer
 
 WAYS = ("pack", "plain", "compiled")

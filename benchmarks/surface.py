@@ -16,8 +16,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold, cross_val_predict
 
-from proxytune.spec.search import Axis, Choices
-from proxytune.spec.study import StudySpec
+from proxytune.config.search import Axis, Choices
+from proxytune.config.study import StudySpec
 
 RECORDED = Path(__file__).parent / "results" / "surface.parquet"
 FLOOR = 2.3

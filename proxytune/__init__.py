@@ -7,15 +7,15 @@ __version__ = "0.1.0"
 __all__ = ["LLAMA", "Shape", "forward_multipliers", "init_weights_", "param_groups"]
 
 if TYPE_CHECKING:
-    from proxytune.model.library import forward_multipliers, init_weights_, param_groups
-    from proxytune.model.roles import LLAMA
-    from proxytune.spec.shape import Shape
+    from proxytune.config.shape import Shape
+    from proxytune.models.library import forward_multipliers, init_weights_, param_groups
+    from proxytune.models.roles import LLAMA
 
-_HOMES = {"LLAMA": "proxytune.model.roles", "Shape": "proxytune.spec.shape"}
+_HOMES = {"LLAMA": "proxytune.models.roles", "Shape": "proxytune.config.shape"}
 
 
 def __getattr__(name: str) -> Any:
     """Loads the library when it is first asked for: the commands start without torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "proxytune.model.library")), name)
+    return getattr(import_module(_HOMES.get(name, "proxytune.models.library")), name)

@@ -1,4 +1,6 @@
-"""The ways in which proxytune refuses to go on, and the exit codes that go with them."""
+"""The ways in which proxytune refuses to go on, with their exit codes, and what they may show."""
+
+import re
 
 
 class InputError(ValueError):
@@ -27,3 +29,12 @@ class StorageLost(Interrupted):
 
 class PackTooLarge(RunError):
     """A pack does not fit into the memory of where it trains; half of it may."""
+
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/\s]*@")
+_IN_QUERY = re.compile(r"([?&][^=&\s]*(?:password|passwd|secret|token)[^=&\s]*)=[^&\s'\")]*", re.I)
+
+
+def masked(text: str) -> str:
+    """A URI, or a text with URIs in it, without passwords."""
+    return _IN_QUERY.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", text))

@@ -1,5 +1,6 @@
 """Files and folders that are written under another name, and get their own when they are whole."""
 
+import json
 import os
 import shutil
 import time
@@ -7,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from proxytune.errors import RunError
 
@@ -22,6 +24,12 @@ def replace(path: Path, write: Callable[[Path], object], new: Path | None = None
     that names `path` if it cannot be written; nothing is left of it then.
     """
     _write(path, write, new or path.with_name(f".{path.name}.new"), os.replace)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes the document; a file that is there is replaced as a whole."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    replace(path, lambda new: new.write_text(text + "\n", encoding="utf-8"))
 
 
 def write_once(path: Path, write: Callable[[Path], object]) -> None:

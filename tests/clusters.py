@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import psutil
 
-from proxytune.search.quiet import hush
+from proxytune.execution.ray.quiet import hush
 
 NODES = 3
 OPTIONS: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from proxytune.config.data import DataSpec
+from proxytune.config.shape import Shape
 from proxytune.data.tokens import prepare
-from proxytune.spec.shape import Shape
-from proxytune.spec.training import DataSpec
 from tests.servers import Databases, Postgres, running_mlflow, running_postgres
 
 TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range(2000))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Member, PackSpec
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
-from proxytune.spec.training import TrainingSpec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
+from proxytune.config.training import TrainingSpec
+from proxytune.packs.pack import Member, PackSpec
 
 TRAINING = TrainingSpec(steps=12, batch_size=4, evaluations=3, evaluation_batches=2)
 

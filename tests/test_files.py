@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from proxytune.config.shape import Shape
 from proxytune.errors import RunError
 from proxytune.files import LEFT_SECONDS, replace, write_once
 from proxytune.records.parts import write_parquet
-from proxytune.spec.shape import Shape
 from proxytune.training.checkpoint import Checkpoint
 from tests.disks import limited_to
 from tests.packs import hyperparameters, members, pack

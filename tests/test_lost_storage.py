@@ -10,13 +10,13 @@ from optuna.storages import RDBStorage
 
 from proxytune.cli.progress import StudyProgress
 from proxytune.errors import RunError
-from proxytune.pipeline.project import Project
+from proxytune.packs.trial import TrialRecord
 from proxytune.records import recorder
 from proxytune.records.parquet import read_trials
-from proxytune.records.record import TrialRecord
-from proxytune.search import outage
 from proxytune.search.source import Progress
 from proxytune.search.study import Study, delete_study, study_names
+from proxytune.storage import outage
+from proxytune.workflows.project import Project
 from tests.commands import TINY, proxytune, write_yaml
 from tests.servers import Databases, Postgres
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from proxytune.pipeline.project import Project
 from proxytune.search.source import Progress
+from proxytune.workflows.project import Project
 from tests.commands import TINY, write_yaml
 from tests.servers import free_port, serving
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proxytune.records.uri import masked
+from proxytune.errors import masked
 from tests.commands import TARGET, TINY, proxytune, write_yaml
 from tests.servers import Databases
 

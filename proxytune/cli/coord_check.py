@@ -7,9 +7,8 @@ import click
 
 from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
 from proxytune.cli.tables import print_slopes
-from proxytune.spec.axis import AxisName
-from proxytune.spec.coordinates import DEFAULT, CoordinateSpec
-from proxytune.spec.load import load_study, validate
+from proxytune.config.axis import DEFAULT, AxisName, CoordinateSpec
+from proxytune.config.load import load_study, validate
 
 
 @click.command("coord-check")
@@ -43,8 +42,8 @@ def coord_check(
 
     Exits with 1 if the first parameterization fails; the others are there to compare with.
     """
-    from proxytune.pipeline.coordinates import run_coordinate_check
-    from proxytune.pipeline.stores import Stores
+    from proxytune.workflows.coordinates import run_coordinate_check
+    from proxytune.workflows.workspace import Workspace
 
     document = _of_study(study) if study else dict(DEFAULT)
     given = {"steps": steps, "seeds": seeds, "values": values and values.split(",")}
@@ -59,7 +58,7 @@ def coord_check(
         "parameterizations": labels.split(","),
     }
     spec = validate(CoordinateSpec, document, "coord-check")
-    kept = Stores(**where, remark=warn)
+    kept = Workspace(**where, remark=warn)
     found = run_coordinate_check(kept, spec)
     if as_json:
         print_json(found)

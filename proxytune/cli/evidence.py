@@ -27,10 +27,10 @@ def evidence() -> None:
 @stores
 def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     """Run the evidence of FILE, or go on with it, and show what it found."""
-    from proxytune.pipeline.evidence import run_evidence
-    from proxytune.pipeline.stores import Stores
+    from proxytune.workflows.evidence import run_evidence
+    from proxytune.workflows.workspace import Workspace
 
-    kept = Stores(**where, remark=warn)
+    kept = Workspace(**where, remark=warn)
     document = run_evidence(kept, file, fresh, _tell)
     if as_json:
         print_json(document)

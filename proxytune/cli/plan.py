@@ -45,7 +45,7 @@ def plan(
     """Say what proxies of a few sizes would cost, and which one to take."""
     if write is not None:
         _require_new(write)
-    from proxytune.pipeline.plan import make_plan, study_yaml, write_study
+    from proxytune.workflows.plan import make_plan, study_yaml, write_study
 
     document = make_plan(home, target, study, share / 100, hours)
     if write is not None:

@@ -14,9 +14,9 @@ from proxytune.cli.options import warn
 from proxytune.cli.tables import table_of
 
 if TYPE_CHECKING:
-    from proxytune.records.record import TrialRecord
+    from proxytune.config.study import StudySpec
+    from proxytune.packs.trial import TrialRecord
     from proxytune.search.source import Progress
-    from proxytune.spec.study import StudySpec
 
 BEST_SHOWN = 5
 """Trials in the live table."""

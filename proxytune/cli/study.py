@@ -10,8 +10,8 @@ from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import print_studies, print_trials
 
 if TYPE_CHECKING:
-    from proxytune.pipeline.project import Project
     from proxytune.search.study import Study
+    from proxytune.workflows.project import Project
 
 
 @click.group()
@@ -108,7 +108,7 @@ def delete(name: str, **where: Any) -> None:
 
 
 def _project(where: dict[str, Any]) -> "Project":
-    from proxytune.pipeline.project import Project
+    from proxytune.workflows.project import Project
 
     return Project(**where, remark=warn)
 

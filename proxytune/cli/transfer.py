@@ -9,7 +9,7 @@ from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
 from proxytune.cli.tables import print_check, print_cost, print_settings
 
 if TYPE_CHECKING:
-    from proxytune.spec.pack import Evaluation
+    from proxytune.packs.pack import Evaluation
 
 
 @click.command()
@@ -23,7 +23,7 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
 
     Exits with 1 if the check fails.
     """
-    from proxytune.pipeline.project import Project
+    from proxytune.workflows.project import Project
 
     project = Project(**where, remark=warn)
     document = project.transfer(target, name, not no_check, _tell)

@@ -12,6 +12,6 @@ from proxytune.cli.options import stores
 @stores
 def ui(port: int, **where: Any) -> None:
     """Serve the MLflow UI for this store on 127.0.0.1."""
-    from proxytune.pipeline.project import Project
+    from proxytune.workflows.project import Project
 
     raise SystemExit(Project(**where).serve_ui(port))

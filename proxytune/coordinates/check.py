@@ -3,26 +3,30 @@
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from proxytune.coordinates.batches import Batches
+from proxytune.config.axis import CoordinateSpec, coordinate
+from proxytune.config.shape import Shape
 from proxytune.coordinates.observe import logits_of, observe, weights_with_modules
 from proxytune.coordinates.sizes import Quantity, Sizes, activation_sizes, weight_sizes
 from proxytune.coordinates.theory import expected_slope, fit_slope
-from proxytune.model.library import forward_multipliers, init_weights_, param_groups
-from proxytune.model.parametrize import empty_model
-from proxytune.model.roles import Parameter, RolePatterns, parameters
+from proxytune.data.batches import training_batch
+from proxytune.data.tokens import TokenData
+from proxytune.models.library import forward_multipliers, init_weights_, param_groups
+from proxytune.models.parametrize import empty_model
+from proxytune.models.roles import Parameter, RolePatterns, parameters
 from proxytune.scaling.projection import Forward
-from proxytune.spec.axis import coordinate
-from proxytune.spec.coordinates import CoordinateSpec
-from proxytune.spec.shape import Shape
 
 TOLERANCE = 0.15
 """How far a slope may be from what the theory expects."""
+
+Batches = Callable[[int, int], Tensor]
+"""(seed, step) -> tokens (B, T + 1)."""
 
 Build = Callable[[Shape, Forward], nn.Module]
 """A model of a shape, with these forward multipliers; its weights are drawn by the check."""
@@ -61,6 +65,13 @@ class Slope:
 
 Slopes = dict[str, dict[str, dict[str, Slope]]]
 """Parameterization -> role -> quantity -> slope."""
+
+
+def batches_of(spec: CoordinateSpec, tokens: Path) -> Batches:
+    """Batches of the tokens in a cache folder, of the size that the spec says."""
+    train = TokenData.load(tokens).train
+    size = (spec.training.batch_size, spec.proxy.seq_len)
+    return lambda seed, step: torch.as_tensor(training_batch(train, seed, step, *size))
 
 
 def measure(

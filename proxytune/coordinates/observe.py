@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from proxytune.model.roles import Parameter
+from proxytune.models.roles import Parameter
 from proxytune.scaling.rules import Role
 
 ATTENTION_LOGITS = "attention_logits"

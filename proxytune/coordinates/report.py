@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from proxytune.config.axis import CoordinateSpec
 from proxytune.coordinates.check import TOLERANCE, Measurement, Slopes, passed
 from proxytune.coordinates.sizes import Quantity
-from proxytune.spec.coordinates import CoordinateSpec
 
 DRAWN = (Quantity.ACTIVATION_CHANGE, Quantity.RELATIVE_UPDATE_SPECTRAL)
 """What the picture shows: a row of plots each."""

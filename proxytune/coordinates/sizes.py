@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from proxytune.coordinates.observe import Observation
-from proxytune.model.roles import Parameter
+from proxytune.models.roles import Parameter
 from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, Role
 
 

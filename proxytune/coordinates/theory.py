@@ -19,14 +19,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from proxytune.config.axis import AxisName, coordinate
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.coordinates.observe import ATTENTION_LOGITS
 from proxytune.coordinates.sizes import Quantity
 from proxytune.scaling.projection import Settings, fan_in, project
 from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, Role
-from proxytune.spec.axis import AxisName, coordinate
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 
 
 def expected_slope(

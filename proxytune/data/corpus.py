@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxytune.config.data import DataSpec
 from proxytune.errors import InputError
-from proxytune.spec.training import DataSpec
 
 DOCUMENT_BYTES = 64 * 1024
 """Longest document; a longer file counts as several, so that one file can be divided too."""

@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from proxytune.config.data import DataSpec
 from proxytune.data.corpus import Corpus, read_corpus
 from proxytune.errors import InputError
 from proxytune.files import write_once
-from proxytune.spec.training import DataSpec
 
 TokenArray = npt.NDArray[np.uint8]
 

@@ -10,10 +10,10 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from proxytune.config.axis import coordinate
+from proxytune.config.evidence import EvidenceSpec
 from proxytune.evidence.curve import Array
 from proxytune.evidence.findings import Comparison, Estimate, Finding
-from proxytune.spec.axis import coordinate
-from proxytune.spec.evidence import EvidenceSpec
 
 ROOM = 0.25
 """Of the losses' range near the optima, what a plot shows above it; the rest is cut off."""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from proxytune.config.axis import coordinate
+from proxytune.config.base import Spec
+from proxytune.config.evidence import EvidenceSpec
 from proxytune.errors import RunError
-from proxytune.spec.axis import coordinate
-from proxytune.spec.base import Spec
-from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.pack import Evaluation, Member, PackSpec
+from proxytune.packs.pack import Evaluation, Member, PackSpec
 
 
 class PackKey(NamedTuple):

@@ -5,7 +5,8 @@ Training alone is counted, on both sides: see `Shape.training_flops_per_token`.
 
 from typing import Any
 
-from proxytune.spec.study import StudySpec, TargetSpec
+from proxytune.config.study import StudySpec
+from proxytune.config.target import TargetSpec
 
 
 def trial_flops(study: StudySpec) -> float:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.packs.calibration import Calibration, Speed
 from proxytune.plan.cost import study_runs, trial_flops
 from proxytune.plan.pack_size import knee, pack_size
-from proxytune.spec.calibration import Calibration, Speed
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
 
 BYTES = 4
 WEIGHT_COPIES = 5

@@ -1,6 +1,6 @@
 """How many trials to train at once, from what was measured."""
 
-from proxytune.spec.calibration import Calibration, Speed
+from proxytune.packs.calibration import Calibration, Speed
 
 WITHIN = 1.03
 """Share of the best time a member from which a larger pack is not worth its memory."""

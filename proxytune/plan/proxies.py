@@ -2,9 +2,9 @@
 
 import math
 
+from proxytune.config.experiment import BYTES_VOCABULARY
+from proxytune.config.shape import Shape
 from proxytune.errors import InputError
-from proxytune.spec.experiment import BYTES_VOCABULARY
-from proxytune.spec.shape import Shape
 
 NARROWEST, WIDEST = 32, 1024
 """d_model of proxies."""

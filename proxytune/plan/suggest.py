@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proxytune.config.study import StudySpec
 from proxytune.plan.estimate import Estimate
-from proxytune.spec.study import StudySpec
 
 LEAST_WIDTH, LEAST_DEPTH = 256, 4
 LEAST_BATCH, LEAST_LENGTH, LEAST_STEPS = 32, 128, 5000

@@ -23,12 +23,11 @@ from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
-from proxytune.errors import InputError, RunError
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.errors import InputError, RunError, masked
+from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.records.database import make_database
-from proxytune.records.record import TrialRecord, TrialState
-from proxytune.records.uri import masked
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
 
 for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.ERROR)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
 from proxytune.files import replace
+from proxytune.packs.trial import TrialRecord
 from proxytune.records.parts import DataSet, Rows, write_parquet
-from proxytune.records.record import TrialRecord
 from proxytune.records.schema import CURVES, TRIALS, curve_rows, trial_row
-from proxytune.spec.study import StudySpec
 
 TRIALS_PER_PART = 256
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
-from proxytune.records.record import RecordSink, TrialRecord
-from proxytune.spec.study import StudySpec
+from proxytune.packs.trial import TrialRecord
+from proxytune.records.sink import RecordSink
 
 Read = Callable[[Sequence[int]], Sequence[TrialRecord]]
 """Gives the records of finished trials by their numbers. Called by several threads."""

@@ -4,11 +4,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from proxytune.records.record import TrialRecord
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Evaluation
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.packs.pack import Evaluation
+from proxytune.packs.trial import TrialRecord
 
 VERSION = "1"
 VERSION_KEY = "proxytune.schema_version"

@@ -6,9 +6,8 @@ import socket
 import subprocess
 import sys
 
-from proxytune.errors import InputError
+from proxytune.errors import InputError, masked
 from proxytune.records.database import database_file
-from proxytune.records.uri import masked
 
 HOST = "127.0.0.1"
 

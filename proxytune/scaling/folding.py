@@ -11,10 +11,10 @@ sees gradients 1/a as large, nor for SGD or Muon.
 import math
 from dataclasses import replace
 
+from proxytune.config.shape import Shape
 from proxytune.errors import InputError
 from proxytune.scaling.projection import Forward, Projection, Settings
 from proxytune.scaling.rules import Role
-from proxytune.spec.shape import Shape
 
 
 def folding_factors(projection: Projection, shape: Shape) -> dict[Role, float]:

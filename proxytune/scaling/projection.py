@@ -6,10 +6,10 @@ Settings at the base shape, times the table's multipliers: nothing else enters. 
 import math
 from dataclasses import dataclass
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.scaling.rules import Ratios, Role, rule_table
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

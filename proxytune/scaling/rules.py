@@ -20,7 +20,7 @@ Sources
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from proxytune.spec.parameterization import KvRuleName, Parameterization
+from proxytune.config.parameterization import KvRuleName, Parameterization
 
 
 class Role(StrEnum):

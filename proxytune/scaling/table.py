@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.scaling.projection import Projection, multipliers, project
 from proxytune.scaling.rules import Role, rule_table
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 
 SYMBOLS = {"init_std": "σ", "lr": "η", "weight_decay": "λ", "eps": "ε", "multiplier": "α"}
 """Setting -> the base hyperparameter it comes from."""

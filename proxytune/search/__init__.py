@@ -1,1 +1,1 @@
-"""Who trains what, and where: Optuna suggests, executors train packs."""
+"""A study on Optuna: what is asked of it, and what it is told."""

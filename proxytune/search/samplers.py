@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from optuna import Study
+from optuna import Study, Trial
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
+
+from proxytune.config.search import Choices, SearchSpec
 
 BEST, LATEST = 32, 128
 """How many results a model is fitted to: the best, which TPE calls good, and the latest."""
@@ -122,3 +124,16 @@ def window(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def _number(trial: FrozenTrial) -> int:
     return trial.number
+
+
+def suggest(trial: Trial, search: SearchSpec) -> dict[str, Any]:
+    """A value for each searched hyperparameter; those that the trial already has stay."""
+    with warnings.catch_warnings():
+        # Diverged trials have an infinite loss, which the gp sampler remarks on each time.
+        warnings.filterwarnings("ignore", message="Clip non-finite values", category=UserWarning)
+        for name, axis in search.space.items():
+            if isinstance(axis, Choices):
+                trial.suggest_categorical(name, axis.choices)
+            else:
+                trial.suggest_float(name, axis.low, axis.high, log=axis.log)
+    return trial.params

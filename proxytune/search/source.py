@@ -11,14 +11,13 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState as OptunaState
 
-from proxytune.records.record import TrialRecord, TrialState
+from proxytune.config.study import StudySpec
+from proxytune.packs.pack import Evaluation, Member, PackSpec
+from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.pruners import pruner
-from proxytune.search.samplers import sampler
-from proxytune.search.space import suggest
-from proxytune.search.storage import batch
+from proxytune.search.samplers import sampler, suggest
 from proxytune.search.trials import CURVE, PACK, REASON, SEED, record_of
-from proxytune.spec.pack import Evaluation, Member, PackSpec
-from proxytune.spec.study import StudySpec
+from proxytune.storage.open import batch
 
 
 @dataclass(frozen=True, slots=True)

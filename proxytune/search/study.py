@@ -9,13 +9,13 @@ from typing import Any, Self
 import optuna
 from optuna.storages import BaseStorage
 
+from proxytune.config.load import validate
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
-from proxytune.records.record import TrialRecord
-from proxytune.search.lease import Lease
+from proxytune.packs.trial import TrialRecord
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
-from proxytune.spec.load import validate
-from proxytune.spec.study import StudySpec
+from proxytune.storage.lease import Lease
 
 SPEC = "proxytune.spec"
 SELECTION = "proxytune.selection"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from proxytune.records.record import TrialRecord, TrialState
-from proxytune.spec.pack import Evaluation
-from proxytune.spec.study import StudySpec
+from proxytune.config.study import StudySpec
+from proxytune.packs.pack import Evaluation
+from proxytune.packs.trial import TrialRecord, TrialState
 
 PACK, SEED, CURVE, REASON = (f"proxytune.{name}" for name in ("pack", "seed", "curve", "reason"))
 """User attributes of a trial."""

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from proxytune.config.execution import ExecutionSpec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
+from proxytune.config.training import TrainingSpec
 from proxytune.data.tokens import SPLITS
 from proxytune.errors import PackTooLarge
-from proxytune.spec.calibration import Calibration, Speed
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Member, PackSpec
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.search import ExecutionSpec
-from proxytune.spec.shape import Shape
-from proxytune.spec.training import TrainingSpec
+from proxytune.packs.calibration import Calibration, Speed
+from proxytune.packs.pack import Member, PackSpec
 from proxytune.training.pack import PackTrainer
 
 MOST_MEMBERS = 1024

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proxytune.errors import RunError
 from proxytune.files import replace
-from proxytune.spec.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, PackSpec
 
 VERSION = 2
 """Of what is in the file; a change of meaning is a new one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from proxytune.model.parametrize import PackGroup
+from proxytune.models.parametrize import PackGroup
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from proxytune.data.batches import training_batch, validation_batches
 from proxytune.data.tokens import TokenData
-from proxytune.model.parametrize import build_model, pack_groups
-from proxytune.model.transformer import PackedTransformer
+from proxytune.models.parametrize import build_model, pack_groups
+from proxytune.models.transformer import PackedTransformer
+from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.scaling.projection import project
-from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.training.checkpoint import Checkpoint
 from proxytune.training.memory import keep_freed_memory, within_memory
 from proxytune.training.optimizer import PackedAdamW

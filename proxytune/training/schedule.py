@@ -2,7 +2,7 @@
 
 import math
 
-from proxytune.spec.training import TrainingSpec
+from proxytune.config.training import TrainingSpec
 
 
 def lr_factor(training: TrainingSpec, warmup_fraction: float, step: int) -> float:

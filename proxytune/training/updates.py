@@ -9,8 +9,8 @@ change with width, are measured by their RMS.
 import torch
 from torch import Tensor
 
-from proxytune.model.roles import parameters
-from proxytune.model.transformer import PackedTransformer
+from proxytune.models.roles import parameters
+from proxytune.models.transformer import PackedTransformer
 from proxytune.scaling.rules import HIDDEN_ROLES, Role
 
 

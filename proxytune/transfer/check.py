@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxytune.model.parametrize import build_model
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.config.target import TargetSpec
+from proxytune.models.parametrize import build_model
+from proxytune.packs.pack import Evaluation, Member, PackSpec
 from proxytune.scaling.projection import project
 from proxytune.scaling.rules import Role
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Evaluation, Member, PackSpec
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec, TargetSpec
 from proxytune.training.pack import PackTrainer
 from proxytune.training.updates import relative_updates
 

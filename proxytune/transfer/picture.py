@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from proxytune.spec.shape import Shape
+from proxytune.config.shape import Shape
 from proxytune.transfer.check import CheckRun
 from proxytune.transfer.selection import Candidate, Selection
 from proxytune.transfer.verdict import Verdict

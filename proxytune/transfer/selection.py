@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from proxytune.config.base import Spec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
-from proxytune.spec.base import Spec
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Evaluation, Member, PackSpec
-from proxytune.spec.study import StudySpec
+from proxytune.packs.pack import Evaluation, Member, PackSpec
 
 
 class Candidate(Spec):

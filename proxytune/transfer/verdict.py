@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proxytune.spec.training import CheckSpec
+from proxytune.config.target import CheckSpec
 from proxytune.transfer.check import CheckRun
 
 SPIKE_WINDOW = 10

@@ -14,10 +14,10 @@ import torch
 from click.testing import Result
 
 from proxytune.home import Home
-from proxytune.search.lease import LEASE, Holder
-from proxytune.search.storage import open_storage
 from proxytune.search.study import SPEC
 from proxytune.search.trials import PACK, SEED
+from proxytune.storage.lease import LEASE, Holder
+from proxytune.storage.open import open_storage
 from tests.commands import TARGET, TINY, proxytune, write_yaml
 
 NO_STUDY = "study = 'nope': no such study; there are: tiny"

@@ -8,10 +8,10 @@ import pytest
 from click.testing import Result
 
 from proxytune.cli.tables import print_settings, print_trials
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.load import load_shape, load_study
+from proxytune.config.parameterization import Parameterization
 from proxytune.scaling.table import multiplier_document, projection_document
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.load import load_shape, load_study
-from proxytune.spec.parameterization import Parameterization
 from tests.commands import proxytune
 
 STUDIES = Path(__file__).parents[2] / "studies"

@@ -12,11 +12,11 @@ import pytest
 from mlflow import MlflowClient
 
 from proxytune.errors import InputError, RunError
-from proxytune.pipeline.project import Project
 from proxytune.search import study as stored
-from proxytune.search.lease import LEASE, Holder, Lease
 from proxytune.search.source import Progress
 from proxytune.search.study import SPEC, Study
+from proxytune.storage.lease import LEASE, Holder, Lease
+from proxytune.workflows.project import Project
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Stores that were away, or that lost something, are given what they lack."""
+"""Workspace that were away, or that lost something, are given what they lack."""
 
 import json
 import shutil

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from proxytune.errors import PackTooLarge, RunError
-from proxytune.search.executor import Executor, PackSource
-from proxytune.spec.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.ports import Executor, PackSource
+from tests.fakes import Recording, bowl_pack, start_bowl
 from tests.packs import TRAINING
-from tests.search.fakes import Recording, bowl_pack, start_bowl
 
 STEPS = list(TRAINING.evaluation_steps())
 FIRST = STEPS[0]

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from proxytune.records.record import RecordSink, TrialRecord, TrialState
-from proxytune.spec.study import StudySpec
+from proxytune.config.study import StudySpec
+from proxytune.packs.trial import TrialRecord, TrialState
+from proxytune.records.sink import RecordSink
 from tests.records.examples import study as study_named
 from tests.records.examples import trial
 

@@ -13,6 +13,10 @@ from click.testing import CliRunner
 from torch import Tensor
 
 from proxytune.cli.main import main
+from proxytune.config.axis import CoordinateSpec
+from proxytune.config.load import validate
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.coordinates.check import Slopes, measure, passed, slopes
 from proxytune.coordinates.sizes import Quantity
 from proxytune.coordinates.theory import expected_slope
@@ -20,10 +24,6 @@ from proxytune.data.batches import training_batch
 from proxytune.scaling import projection, rules
 from proxytune.scaling.projection import Forward
 from proxytune.scaling.rules import HIDDEN_ROLES, KV_RULES, KvRule, Powers, Role, RuleTable
-from proxytune.spec.coordinates import CoordinateSpec
-from proxytune.spec.load import validate
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -117,7 +117,7 @@ def test_any_model_can_be_checked() -> None:
     """A Hugging Face Granite, its multipliers in its config."""
     from transformers import GraniteConfig, GraniteForCausalLM
 
-    from tests.model.huggingface import config_of
+    from tests.models.huggingface import config_of
 
     def build(shape: Shape, forward: Forward) -> torch.nn.Module:
         by = {

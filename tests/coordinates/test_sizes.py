@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.coordinates.observe import ATTENTION_LOGITS, observe
 from proxytune.coordinates.sizes import Quantity, activation_sizes, weight_sizes
-from proxytune.model.parametrize import build_model
-from proxytune.model.roles import parameters
+from proxytune.models.parametrize import build_model
+from proxytune.models.roles import parameters
 from proxytune.scaling.projection import project
 from proxytune.scaling.rules import Role
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 from tests.packs import hyperparameters
 
 SHAPE = Shape(d_model=32, n_layers=2, n_heads=8, n_kv_heads=2, seq_len=16)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from proxytune.config.data import DataSpec
 from proxytune.data.batches import training_batch, validation_batches
 from proxytune.data.corpus import cut, divide, read_corpus, standard_library
 from proxytune.data.tokens import TokenData, prepare
 from proxytune.errors import InputError
-from proxytune.spec.training import DataSpec
 from tests.conftest import TEXT
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from proxytune.config.evidence import EvidenceSpec
+from proxytune.config.load import validate
 from proxytune.errors import InputError, RunError
 from proxytune.evidence.source import EvidenceSource, Point, grid_of, pack_keys
-from proxytune.search.executor import LocalExecutor
-from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.load import validate
+from proxytune.execution.local import LocalExecutor
 from proxytune.training.pack import start_pack
 
 DOCUMENT: dict[str, Any] = {

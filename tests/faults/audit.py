@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from proxytune.records.record import TrialState
+from proxytune.packs.trial import TrialState
 from tests.faults.rows import Row, Store
 
 TOLERANCE = 1e-6

@@ -20,8 +20,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
-from proxytune.records.record import TrialState
-from proxytune.spec.hyperparameters import BaseHyperparameters
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.packs.trial import TrialState
 
 Row = dict[str, Any]
 OF_CURVE = ("train_loss", "validation_loss", "grad_norm", "lr_factor")

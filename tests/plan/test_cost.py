@@ -7,15 +7,15 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.load import validate
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
+from proxytune.config.target import TargetSpec
 from proxytune.errors import InputError
-from proxytune.model.parametrize import build_model
+from proxytune.models.parametrize import build_model
 from proxytune.plan.cost import cost_document
 from proxytune.scaling.projection import project
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.load import validate
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import TargetSpec
 from tests.commands import TARGET
 
 

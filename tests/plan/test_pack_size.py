@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from proxytune.packs.calibration import Calibration, Speed
 from proxytune.plan.pack_size import WITHIN, knee, pack_size
-from proxytune.spec.calibration import Calibration, Speed
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 CURVES: dict[str, Sequence[float]] = {

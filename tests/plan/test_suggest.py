@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from proxytune.config.load import load_target
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
+from proxytune.packs.calibration import Calibration, Speed
 from proxytune.plan.estimate import Estimate, estimate, member_memory
 from proxytune.plan.proxies import SMALLEST_HEAD, proxies
 from proxytune.plan.suggest import Option, Rule, obstacles, reason, suggest
-from proxytune.spec.calibration import Calibration, Speed
-from proxytune.spec.load import load_target
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
-from tests.search.studies import study_spec
+from tests.studies import study_spec
 
 STUDIES = Path(__file__).parents[2] / "studies"
 LLAMA = load_target(STUDIES / "targets" / "llama3-8b.yaml").shape

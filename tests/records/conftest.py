@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from proxytune.config.study import StudySpec
+from proxytune.packs.trial import TrialState
 from proxytune.records.mlflow import MlflowSink
-from proxytune.records.record import TrialState
-from proxytune.spec.study import StudySpec
 from tests.records.examples import study, trial
 from tests.servers import serving
 

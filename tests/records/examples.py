@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from proxytune.records.record import TrialRecord, TrialState
-from proxytune.spec.pack import Evaluation
-from proxytune.spec.search import Range, SearchSpec
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
+from proxytune.config.search import Range, SearchSpec
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.packs.pack import Evaluation
+from proxytune.packs.trial import TrialRecord, TrialState
 
 BEGAN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 STEPS = (4, 8, 12)

@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
+from proxytune.packs.trial import TrialState
 from proxytune.records.mlflow import KIND, STATE, TRIAL, MlflowSink, require_tracking_uri
-from proxytune.records.record import TrialState
-from proxytune.spec.study import StudySpec
 from tests.contracts.sink import CURVES, RecordSinkContract, Seen, expected
 from tests.records.examples import study as study_named
 from tests.records.examples import trial

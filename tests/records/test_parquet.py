@@ -11,11 +11,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
+from proxytune.packs.trial import TrialState
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
-from proxytune.records.record import TrialState
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.study import StudySpec
 from tests.contracts.sink import CURVES, RecordSinkContract, Seen
 from tests.records.examples import study as study_named
 from tests.records.examples import trial

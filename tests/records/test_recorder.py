@@ -6,11 +6,12 @@ from threading import Event
 
 import pytest
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
+from proxytune.packs.trial import TrialRecord
 from proxytune.records import recorder as of_recorder
-from proxytune.records.record import RecordSink, TrialRecord
 from proxytune.records.recorder import Recorder
-from proxytune.spec.study import StudySpec
+from proxytune.records.sink import RecordSink
 from tests.records.examples import study, trial
 
 STUDY = study("followed")

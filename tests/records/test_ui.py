@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
 from proxytune.records.ui import HOST, serve
-from proxytune.spec.study import StudySpec
 from tests.records.browser import go_to_runs, opened, run_link, show_charts
 from tests.records.examples import STEPS
 from tests.servers import free_port

@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
 from proxytune.scaling.projection import Projection, multipliers, project, roles_of
 from proxytune.scaling.rules import Powers, Role
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.shape import Shape
 
 NAMES = ["sp", "mup", "completep", "gqa-mup"]
 OPTIONS = [

@@ -7,12 +7,12 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from proxytune.config.search import Choices
+from proxytune.config.study import StudySpec
+from proxytune.packs.pack import PackSpec
 from proxytune.search.samplers import BEST, LATEST, sampler, window
-from proxytune.search.storage import open_storage
-from proxytune.spec.pack import PackSpec
-from proxytune.spec.search import Choices
-from proxytune.spec.study import StudySpec
-from tests.search.studies import (
+from proxytune.storage.open import open_storage
+from tests.studies import (
     STEPS,
     in_memory,
     next_pack,

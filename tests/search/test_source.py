@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from optuna.storages import BaseStorage
 
-from proxytune.records.record import TrialRecord, TrialState
-from proxytune.search.storage import open_storage
+from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.study import Study
 from proxytune.search.trials import REASON
+from proxytune.storage.open import open_storage
+from tests.fakes import evaluation
 from tests.packs import TRAINING
-from tests.search.fakes import evaluation
-from tests.search.studies import (
+from tests.studies import (
     FIRST,
     LAST,
     STEPS,

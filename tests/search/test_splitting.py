@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 from optuna.storages import BaseStorage
 
+from proxytune.config.evidence import EvidenceSpec
 from proxytune.errors import PackTooLarge
 from proxytune.evidence.source import EvidenceSource, Point
-from proxytune.records.record import TrialRecord, TrialState
-from proxytune.search.executor import LocalExecutor
+from proxytune.execution.local import LocalExecutor
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
 from proxytune.search.trials import PACK
-from proxytune.spec.evidence import EvidenceSpec
-from proxytune.spec.pack import Evaluation, PackSpec
 from proxytune.training.pack import PackTrainer, start_pack
 from proxytune.transfer.selection import Confirmation
+from tests.fakes import SHAPE, evaluation
 from tests.packs import TRAINING, hyperparameters, members, pack
-from tests.search.fakes import SHAPE, evaluation
-from tests.search.studies import (
+from tests.studies import (
     FIRST,
     STEPS,
     Observed,

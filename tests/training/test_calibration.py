@@ -1,8 +1,8 @@
 """Calibration trains for real, and ends."""
 
+from proxytune.config.execution import ExecutionSpec
+from proxytune.config.shape import Shape
 from proxytune.plan.pack_size import pack_size
-from proxytune.spec.search import ExecutionSpec
-from proxytune.spec.shape import Shape
 from proxytune.training.calibration import calibrate, pack_memory
 from tests.packs import TRAINING
 

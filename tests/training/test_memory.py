@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from proxytune.config.shape import Shape
 from proxytune.errors import PackTooLarge
-from proxytune.search.executor import LocalExecutor
-from proxytune.spec.shape import Shape
+from proxytune.execution.local import LocalExecutor
 from proxytune.training.memory import within_memory
 from proxytune.training.pack import start_pack
+from tests.fakes import Recording
 from tests.packs import TRAINING, hyperparameters, members, pack
-from tests.search.fakes import Recording
 
 PAGE_FAULTS = """
 import resource, sys
-from proxytune.spec.pack import PackSpec
+from proxytune.packs.pack import PackSpec
 from proxytune.training.pack import PackTrainer
 
 trainer = PackTrainer(PackSpec.model_validate_json(sys.stdin.read()))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from proxytune.model.parametrize import PackGroup
+from proxytune.models.parametrize import PackGroup
 from proxytune.scaling.rules import Role
 from proxytune.training.optimizer import PackedAdamW
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.shape import Shape
 from proxytune.errors import RunError
-from proxytune.spec.hyperparameters import BaseHyperparameters
-from proxytune.spec.pack import Evaluation, Member
-from proxytune.spec.shape import Shape
+from proxytune.packs.pack import Evaluation, Member
 from proxytune.training.pack import PackTrainer, start_pack
 from tests.packs import hyperparameters, members, pack
 

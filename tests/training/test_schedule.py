@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from proxytune.spec.training import TrainingSpec
+from proxytune.config.training import TrainingSpec
 from proxytune.training.schedule import lr_factor
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from proxytune.config.search import Range, SearchSpec
+from proxytune.config.shape import Shape
+from proxytune.config.study import StudySpec
+from proxytune.config.training import TrainingSpec
+from proxytune.packs.pack import Evaluation
 from proxytune.scaling.rules import Role
-from proxytune.spec.pack import Evaluation
-from proxytune.spec.search import Range, SearchSpec
-from proxytune.spec.shape import Shape
-from proxytune.spec.study import StudySpec
-from proxytune.spec.training import TrainingSpec
 from proxytune.transfer.check import CheckRun, Run
 from proxytune.transfer.selection import Candidate
 from tests.packs import hyperparameters

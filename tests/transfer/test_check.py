@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.study import StudySpec
+from proxytune.config.target import CheckSpec, TargetSpec
+from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.scaling.rules import Role
-from proxytune.spec.pack import Evaluation, PackSpec
-from proxytune.spec.parameterization import Parameterization
-from proxytune.spec.study import StudySpec, TargetSpec
-from proxytune.spec.training import CheckSpec
 from proxytune.training.pack import PackTrainer
 from proxytune.transfer import check
 from proxytune.transfer.check import CheckRun, run_check

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from matplotlib.colors import to_rgb
 
+from proxytune.config.target import CheckSpec
 from proxytune.errors import RunError
 from proxytune.scaling.rules import Role
-from proxytune.spec.training import CheckSpec
 from proxytune.transfer.check import CheckRun
 from proxytune.transfer.picture import PROXY, QUIET, draw
 from proxytune.transfer.picture import TARGET as TARGET_COLOR

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
-from proxytune.search.executor import LocalExecutor, PackSource
-from proxytune.spec.pack import Evaluation, PackSpec
-from proxytune.spec.study import StudySpec
+from proxytune.execution.local import LocalExecutor
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.ports import PackSource
 from proxytune.training.pack import start_pack
 from proxytune.transfer.selection import Candidate, Confirmation, Selection
 from tests.transfer.examples import STUDY, candidates, evaluation

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from proxytune.config.target import CheckSpec
 from proxytune.scaling.rules import Role
-from proxytune.spec.training import CheckSpec
 from proxytune.transfer.check import CheckRun
 from proxytune.transfer.verdict import SPIKE_WINDOW, Criterion, judge
 from tests.transfer.examples import STEPS, TARGET, WARM_UP, check_run, run

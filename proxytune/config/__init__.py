@@ -1,0 +1,1 @@
+"""What users write, as validated types; mistakes are told in words."""

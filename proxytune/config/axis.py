@@ -1,0 +1,108 @@
+"""Shapes along one axis of a proxy: what coordinate checks and evidence vary, all else kept."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from proxytune.config.experiment import ExperimentSpec
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.shape import Shape
+from proxytune.errors import InputError
+
+AxisName = Literal["width", "depth", "repeat"]
+WidthGrows = Literal["head_dim", "heads"]
+
+
+def along(axis: AxisName, proxy: Shape, value: int, grows: WidthGrows = "head_dim") -> Shape:
+    """The shape at one value of an axis.
+
+    width: `value` times as wide, in head_dim or in the number of heads, with the repeat factor
+    kept; depth: `value` times as deep; repeat: at repeat factor `value`. Raises InputError for a
+    repeat factor that does not divide n_heads.
+    """
+    if axis == "depth":
+        return proxy.at(n_layers=proxy.n_layers * value)
+    if axis == "repeat":
+        if proxy.n_heads % value:
+            raise InputError.of_field(
+                "values", value, f"a repeat factor must divide proxy.n_heads = {proxy.n_heads}"
+            )
+        return proxy.at(n_kv_heads=proxy.n_heads // value)
+    wider = {"d_model": proxy.d_model * value, "d_ff": proxy.d_ff * value}
+    if grows == "head_dim":
+        return proxy.at(**wider, head_dim=proxy.head_dim * value)
+    heads = {"n_heads": proxy.n_heads * value, "n_kv_heads": proxy.n_kv_heads * value}
+    return proxy.at(**wider, **heads)
+
+
+def coordinate(axis: AxisName, shape: Shape) -> int:
+    """Where a shape stands on an axis: its d_model, n_layers or repeat factor."""
+    return {"width": shape.d_model, "depth": shape.n_layers, "repeat": shape.repeat}[axis]
+
+
+class AxisSpec(ExperimentSpec):
+    """An experiment at several shapes along one axis, under one or several parameterizations."""
+
+    axis: AxisName
+    """width, depth or repeat."""
+    values: tuple[PositiveInt, ...] = Field(
+        default_factory=lambda seen: _default_values(seen["axis"], seen["proxy"]), min_length=2
+    )
+    """width, depth: multiples of the proxy's; repeat: repeat factors. Ascending. Default: powers
+    of two, up to 4, 8, or what n_heads allows."""
+    width_grows: WidthGrows = "head_dim"
+    """How a wider shape gets its heads: larger ones, or more of them."""
+    parameterizations: tuple[Parameterization, ...] = Field(
+        (Parameterization(name="gqa-mup"), Parameterization(name="sp")), min_length=1
+    )
+    """What is compared, on the same initial draws and batches."""
+    seeds: PositiveInt = 3
+    """Seeds of initial weights and batches; spreads are over them."""
+
+    @field_validator("values")
+    @classmethod
+    def _shapes_exist(cls, values: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if list(values) != sorted(set(values)):
+            raise PydanticCustomError("order", "must ascend, each value once")
+        axis, proxy = info.data.get("axis"), info.data.get("proxy")
+        if axis is not None and proxy is not None:
+            try:
+                for value in values:
+                    along(axis, proxy, value)
+            except InputError as error:
+                raise PydanticCustomError("axis", "{reason}", {"reason": str(error)}) from None
+        return values
+
+    @field_validator("parameterizations")
+    @classmethod
+    def _each_once(cls, given: tuple[Parameterization, ...]) -> tuple[Parameterization, ...]:
+        if len({p.label for p in given}) < len(given):
+            raise PydanticCustomError("once", "must be different from each other")
+        return given
+
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes along the axis, in the order of `values`."""
+        return tuple(along(self.axis, self.proxy, v, self.width_grows) for v in self.values)
+
+
+class CoordinateSpec(AxisSpec):
+    """A coordinate check. Of `training`, the batch size counts; the rate is constant."""
+
+    steps: PositiveInt = 12
+    """AdamW steps before updates are measured."""
+
+
+DEFAULT: dict[str, Any] = {
+    "name": "default",
+    "proxy": {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2},
+    "hyperparameters": {"learning_rate": 0.008},
+}
+"""What is checked unless a study says otherwise."""
+
+
+def _default_values(axis: AxisName, proxy: Shape) -> tuple[int, ...]:
+    if axis == "repeat":
+        return tuple(r for r in (1, 2, 4, 8, 16) if proxy.n_heads % r == 0)
+    # Cost grows with the square of the width, and with the depth itself.
+    return (1, 2, 4) if axis == "width" else (1, 2, 4, 8)

@@ -1,0 +1,115 @@
+"""What every experiment on proxies states: the shape, what it trains on, and for how long."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from proxytune.config.base import NAME_PATTERN, Spec
+from proxytune.config.data import DataSpec
+from proxytune.config.execution import ExecutionSpec
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.shape import Shape
+from proxytune.config.training import TrainingSpec
+
+BYTES_VOCABULARY = 256
+SCHEMA_VERSION = 1
+"""Of files and stored studies; a change that an older program would misread is a new one."""
+
+
+class ExperimentSpec(Spec):
+    """A proxy with its base, data and training."""
+
+    schema_version: Literal[1] = 1
+    """SCHEMA_VERSION of the program that it was written for."""
+    name: str = Field(pattern=NAME_PATTERN)
+    """Names the experiment everywhere; default: the file's name."""
+    proxy: Shape
+    """The small shape that is trained."""
+    base: Shape = Field(
+        default_factory=lambda seen: seen["proxy"].at(n_kv_heads=seen["proxy"].n_heads)
+    )
+    """The shape at which every multiplier is 1. Default: the proxy's, at repeat factor 1."""
+    data: DataSpec = DataSpec()
+    """The corpus."""
+    training: TrainingSpec = TrainingSpec()
+    """Length, batch and schedule of each training run."""
+    hyperparameters: BaseHyperparameters = Field(
+        default_factory=lambda seen: BaseHyperparameters.defaults_at(seen["base"].d_model),
+        validate_default=True,
+    )
+    """Base hyperparameters that are not searched."""
+    execution: ExecutionSpec = ExecutionSpec()
+    """Where packs train."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of initial weights, batch order and sampler."""
+
+    @field_validator("proxy")
+    @classmethod
+    def _vocabulary_holds_bytes(cls, proxy: Shape) -> Shape:
+        if proxy.vocab_size < BYTES_VOCABULARY:
+            raise PydanticCustomError(
+                "vocab", "the bytes tokenizer needs vocab_size of at least 256"
+            )
+        return proxy
+
+    @field_validator("base")
+    @classmethod
+    def _same_style(cls, base: Shape, info: ValidationInfo) -> Shape:
+        proxy = info.data.get("proxy")
+        if proxy is not None:
+            require_same_style(proxy, base)
+        return base
+
+    @field_validator("hyperparameters", mode="before")
+    @classmethod
+    def _init_std_of_base(cls, given: Any, info: ValidationInfo) -> Any:
+        base = info.data.get("base")
+        if base is not None and isinstance(given, dict):
+            return BaseHyperparameters.defaults_at(base.d_model) | given
+        return given
+
+
+def require_same_style(one: Shape, other: Shape) -> None:
+    """Refuses two shapes between which no rule scales: another MLP, QK-norm or tying.
+
+    Raises PydanticCustomError, since validators call it.
+    """
+    for field in ("mlp", "qk_norm", "tied"):
+        ours, theirs = getattr(one, field), getattr(other, field)
+        if ours != theirs:
+            raise PydanticCustomError(
+                "style",
+                "{field} is {theirs} where it must be {ours}: no rule scales between the two",
+                {"field": field, "theirs": str(theirs).lower(), "ours": str(ours).lower()},
+            )
+
+
+def require_allowed(
+    at: str, name: str, values: Iterable[float], fixed: BaseHyperparameters
+) -> None:
+    """Refuses values that the hyperparameter `name` cannot have; `at` is the field they are in.
+
+    Raises PydanticCustomError, since validators call it.
+    """
+    require_known(at, name)
+    for value in values:
+        try:
+            BaseHyperparameters.model_validate(fixed.model_dump() | {name: value})
+        except ValidationError as error:
+            raise PydanticCustomError(
+                "space",
+                "holds {value}; the hyperparameter {reason}",
+                {
+                    "at": at,
+                    "value": value,
+                    "reason": error.errors()[0]["msg"].removeprefix("Input "),
+                },
+            ) from None
+
+
+def require_known(at: str, name: str) -> None:
+    """Refuses what is no base hyperparameter; `at` as above."""
+    if name not in BaseHyperparameters.model_fields:
+        raise PydanticCustomError("unknown_hyperparameter", "", {"at": at, "name": name})

@@ -1,0 +1,60 @@
+"""Which scaling rules apply: a named parameterization and its options."""
+
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from proxytune.config.base import Spec
+
+ParameterizationName = Literal["sp", "mup", "completep", "gqa-mup"]
+KvRuleName = Literal["paper", "spectral", "none"]
+
+_ALLOWED = {
+    "wd_width_exponent": (1.0, 0.5, 0.0),
+    "embedding_lr_width_exponent": (0.0, -0.5),
+    "depth_alpha": (1.0, 0.5),
+}
+
+
+class Parameterization(Spec):
+    """A parameterization by name, with the options on which the literature disagrees.
+
+    In YAML and on the command line a label is enough: gqa-mup, or gqa-mup:kv_rule=none.
+    """
+
+    name: ParameterizationName = "gqa-mup"
+    """sp: no rules; mup: width; completep: width and depth; gqa-mup: and the repeat factor."""
+    kv_rule: KvRuleName = "paper"
+    """How K/V init and learning rate follow the repeat factor (gqa-mup only)."""
+    wd_width_exponent: float = 1.0
+    """Hidden weight decay grows as m_in to this power: 1 (CompleteP), 0.5 (2510.15262), 0."""
+    embedding_lr_width_exponent: float = 0.0
+    """Embedding learning rate grows as m_d to this power: 0, or -0.5 (u-μP, 2506.15025)."""
+    depth_alpha: float = 1.0
+    """Residual branches shrink as m_L to minus this power: 1 (CompleteP) or 0.5."""
+    embedding_weight_decay: bool = False
+    """Decay the embedding with λ, as the hidden matrices of the base; off by default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_label(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, *options = value.split(":")
+        return {"name": name} | dict(option.partition("=")[::2] for option in options)
+
+    @property
+    def label(self) -> str:
+        """The name and what is not default, as it may be written: gqa-mup:kv_rule=none."""
+        own = self.model_dump(exclude={"name"}, exclude_defaults=True)
+        return ":".join([self.name, *(f"{option}={value}" for option, value in own.items())])
+
+    @field_validator(*_ALLOWED)
+    @classmethod
+    def _one_of(cls, value: float, info: Any) -> float:
+        allowed = _ALLOWED[info.field_name]
+        if value not in allowed:
+            listed = ", ".join(f"{option:g}" for option in allowed)
+            raise PydanticCustomError("one_of", "must be one of {listed}", {"listed": listed})
+        return value

@@ -1,0 +1,34 @@
+"""study.yaml as a typed value."""
+
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator
+
+from proxytune.config.experiment import ExperimentSpec, require_allowed
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.parameterization import Parameterization
+from proxytune.config.search import SearchSpec, SelectionSpec
+
+
+class StudySpec(ExperimentSpec):
+    """A study: proxies of one shape, searched for the best base hyperparameters."""
+
+    parameterization: Parameterization = Parameterization()
+    """The scaling rules."""
+    search: SearchSpec
+    """What is searched, and how."""
+    selection: SelectionSpec = SelectionSpec()
+    """How the best trial is confirmed."""
+
+    @field_validator("search")
+    @classmethod
+    def _space_is_allowed(cls, search: SearchSpec, info: ValidationInfo) -> SearchSpec:
+        fixed = info.data.get("hyperparameters")
+        if fixed is not None:
+            for name, axis in search.space.items():
+                require_allowed(f"space.{name}", name, axis.ends(), fixed)
+        return search
+
+    def hyperparameters_of(self, params: dict[str, Any]) -> BaseHyperparameters:
+        """The base hyperparameters of a trial: the fixed ones, with the searched ones in place."""
+        return BaseHyperparameters.model_validate(self.hyperparameters.model_dump() | params)

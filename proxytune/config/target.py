@@ -1,0 +1,46 @@
+"""target.yaml as a typed value."""
+
+from typing import Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from proxytune.config.base import NAME_PATTERN, Spec
+from proxytune.config.experiment import require_same_style
+from proxytune.config.shape import Shape
+
+
+class CheckSpec(Spec):
+    """The check run of a target, and what it takes to pass."""
+
+    steps: int | None = Field(None, ge=10)
+    """Optimizer steps, at least 10; null: as many as the study's trials."""
+    spike: PositiveFloat = 0.5
+    """Nats by which the training loss, averaged over ten steps, may rise above its lowest."""
+    update_ratio: float = Field(2.0, gt=1)
+    """Factor within which each role's relative update must be that of the proxy."""
+
+
+class TargetSpec(Spec):
+    """A target: the large shape that the base hyperparameters are projected onto."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    """Names the target; default: the file's name."""
+    shape: Shape
+    """The large shape."""
+    tokens: PositiveFloat | None = None
+    """Tokens of its planned training run, such as 15e12; what tuning costs is compared with it."""
+    check: CheckSpec = CheckSpec()
+    """The check run and its criteria."""
+    check_shape: Shape | None = None
+    """A smaller stand-in for the check run, if the target itself is too large to train here."""
+
+    @property
+    def flops(self) -> float | None:
+        """Floating-point operations of the planned run; None without a token budget."""
+        return self.tokens and self.tokens * self.shape.training_flops_per_token()
+
+    @model_validator(mode="after")
+    def _stand_in_alike(self) -> Self:
+        if self.check_shape is not None:
+            require_same_style(self.shape, self.check_shape)
+        return self

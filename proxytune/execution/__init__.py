@@ -1,0 +1,1 @@
+"""Where packs train: this process, or a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Packs on a Ray cluster, scheduled by Ray Tune."""

@@ -1,0 +1,52 @@
+"""Tokens for nodes that do not see the driver's disk, by way of Ray's object store."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import ray
+
+from proxytune.files import write_once
+from proxytune.packs.pack import PackSpec
+
+Files = Mapping[str, "ray.ObjectRef[bytes]"]
+"""Contents of a folder by the names of its files, in the object store."""
+
+
+class Shipment:
+    """Folders of tokens, each put into the object store once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, Files] = {}
+
+    def of(self, folder: Path) -> Files:
+        """Its files; they stay there as long as this object does."""
+        if folder not in self._folders:
+            self._folders[folder] = {
+                file.name: ray.put(file.read_bytes()) for file in sorted(folder.iterdir())
+            }
+        return self._folders[folder]
+
+
+def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
+    """The pack with tokens that are on this node, fetched if need be.
+
+    A folder's name tells its contents: what was fetched before, for whatever study, serves again.
+    """
+    if files is None or pack.tokens.is_dir():
+        return pack
+    folder = _cache() / pack.tokens.name
+
+    def fetch(new: Path) -> None:
+        new.mkdir()
+        for name, contents in files.items():
+            (new / name).write_bytes(ray.get(contents))
+
+    write_once(folder, fetch)
+    return pack.model_copy(update={"tokens": folder})
+
+
+def _cache() -> Path:
+    # The user's own, since nobody else can write there.
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "proxytune" / "tokens"

@@ -1,0 +1,239 @@
+"""What Ray Tune is given: who tells it what to run, when to stop, and what runs."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from proxytune.errors import Interrupted, PackTooLarge, RunError
+from proxytune.execution.ray.tokens import Shipment, unpack
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.ports import PackRunner, PackSource, RunnerFactory, refuse
+
+EVALUATIONS, ERROR, TOO_LARGE, STOP = "evaluations", "error", "too_large", "stop"
+IN_CREATION = "an error raised in its creation task"
+"""Ray's words for an actor that died before it was one."""
+WATCH_SECONDS = 5.0
+"""From one look at the cluster to the next."""
+
+
+class Packs(Searcher):
+    """Tune asks here for the next pack.
+
+    A pack that lost its worker comes again, as another Tune trial that goes on from the
+    checkpoint; whether its node is lost as well is not known at that moment. If that happens more
+    than `max_failures` times without the pack having got any further, it is to blame itself.
+    """
+
+    def __init__(
+        self,
+        source: PackSource | None = None,
+        start: RunnerFactory | None = None,
+        slots: Callable[[], int] = lambda: 0,
+        max_failures: int = 0,
+        shipment: Shipment | None = None,
+    ) -> None:
+        super().__init__()
+        self.source, self._start, self._slots = source, start, slots
+        self._max_failures, self._shipment = max_failures, shipment
+        self._live: dict[str, PackSpec] = {}
+        self._again: list[PackSpec] = []
+        """Packs that lost their workers."""
+        self._losses: Counter[str] = Counter()
+        """Workers lost by pack, since it last got further."""
+        self._heard: dict[str, int] = {}
+        """The last step by pack."""
+        self.fault: Exception | None = None
+        """What ends the run: Tune would blame the pack that was in hand, and try it again."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles its searcher for a restore that never comes; the source stays here.
+        return (Packs, ())
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether packs are in training, or wait to be again."""
+        return bool(self._live or self._again)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.fault is not None:
+            return Searcher.FINISHED
+        pack = None
+        with self._fault_ends_run():
+            # None, too, when all slots are taken: Tune would ask ahead, and samplers know less.
+            pack = self._next() if len(self._live) < self._slots() else None
+        if pack is None:
+            return None if self.unfinished else Searcher.FINISHED
+        self._live[trial_id] = pack
+        tokens = self._shipment and self._shipment.of(pack.tokens)
+        return {"pack": pack.model_dump_json(), "start": self._start, "tokens": tokens}
+
+    def _next(self) -> PackSpec | None:
+        assert self.source is not None
+        return self._again.pop(0) if self._again else self.source.next_pack()
+
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> frozenset[int]:
+        """Hands a result to the source; returns the members to drop."""
+        assert self.source is not None
+        pack = self._live[trial_id]
+        evaluations = [Evaluation.model_validate(e) for e in result.get(EVALUATIONS, ())]
+        last = max((e.step for e in evaluations), default=0)
+        if last > self._heard.get(pack.name, 0):
+            self._heard[pack.name] = last
+            del self._losses[pack.name]
+        drop: frozenset[int] = frozenset()
+        if self.fault is None:
+            with self._fault_ends_run():
+                drop = self.source.report(pack, evaluations)
+        return drop
+
+    def lose(self, trial_id: str) -> None:
+        """Takes note of a pack that lost its worker."""
+        assert self.source is not None
+        pack = self._live.pop(trial_id)
+        self._losses[pack.name] += 1
+        if self._losses[pack.name] <= self._max_failures:
+            self._again.append(pack)
+        elif self.fault is None:
+            with self._fault_ends_run():
+                reason = f"its worker was lost {self._losses[pack.name]} times in a row"
+                self.source.fail(pack, reason)
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if trial_id not in self._live:
+            return
+        if result is not None:
+            # The last result comes here and nowhere else.
+            self.report(trial_id, result)
+        if self.fault is None:
+            with self._fault_ends_run():
+                self._end(self._live.pop(trial_id), result or {})
+
+    def _end(self, pack: PackSpec, result: Mapping[str, Any]) -> None:
+        assert self.source is not None
+        reason = result.get(ERROR)
+        if STOP in result:
+            raise RunError(result[STOP])
+        if reason is None:
+            self.source.finish(pack)
+        elif TOO_LARGE in result:
+            refuse(self.source, pack, reason)
+        else:
+            self.source.fail(pack, reason)
+
+    @contextmanager
+    def _fault_ends_run(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as fault:
+            self.fault = fault
+
+
+class Judge(FIFOScheduler):
+    """Reports every result and sends back whom to drop."""
+
+    def __init__(self, packs: Packs | None = None) -> None:
+        super().__init__()
+        self._packs = packs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Judge, ())
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        assert self._packs is not None
+        drop = self._packs.report(trial.trial_id, result)
+        if drop:
+            # Calls of one caller arrive in order, so this one is there before the next step.
+            trial.temporary_state.ray_actor.drop.remote(sorted(drop))
+        return TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        assert self._packs is not None
+        # Here and not in the searcher, which is not told what happened.
+        if obstacle := _obstacle(trial):
+            fault = Interrupted(f"no worker can train: {obstacle}")
+            self._packs.fault = self._packs.fault or fault
+        else:
+            self._packs.lose(trial.trial_id)
+
+
+class Watch(tune.Stopper):
+    """Ends the run at a fault, or when the cluster is gone, for which Tune would wait."""
+
+    def __init__(self, packs: Packs | None = None) -> None:
+        self._packs, self._looked = packs, time.monotonic()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Watch, ())
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self._packs is None:
+            return False
+        if self._packs.fault is None and time.monotonic() - self._looked > WATCH_SECONDS:
+            self._looked = time.monotonic()
+            if not any(node["Alive"] for node in ray.nodes()):
+                self._packs.fault = Interrupted("the Ray cluster is gone")
+        return self._packs.fault is not None
+
+
+class PackTrainable(tune.Trainable):
+    """One pack on a worker; a step goes to the next evaluation."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        # Tune may set a pack up on two actors: nothing is allocated before the first step.
+        self._runner: PackRunner | None = None
+        self._dropped: list[int] = []
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            if self._runner is None:
+                pack = PackSpec.model_validate_json(self.config["pack"])
+                self._runner = self.config["start"](unpack(pack, self.config["tokens"]))
+            self._runner.drop(self._dropped)
+            evaluations = self._runner.advance()
+        except PackTooLarge as error:
+            # The actor goes on to the next pack, which needs the memory.
+            self._runner = None
+            return {ERROR: str(error), TOO_LARGE: True, "done": True}
+        except RunError as error:
+            return {STOP: str(error), "done": True}
+        except Exception as error:
+            # The pack's own mistake: trying again would only make it again.
+            return {ERROR: f"{type(error).__name__}: {error}", "done": True}
+        told = [evaluation.model_dump() for evaluation in evaluations]
+        return {EVALUATIONS: told, "done": self._runner.done}
+
+    def drop(self, numbers: list[int]) -> None:
+        """Notes whom the next step is to take out: it tells what goes wrong in it."""
+        self._dropped += numbers
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: packs keep their own."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: packs find their own."""
+
+
+def _obstacle(trial: Trial) -> str | None:
+    """Why a worker could not be set up, which no pack is to blame for; None if it was lost."""
+    told = Path(trial.error_file).read_text().strip()
+    # Tune keeps a pickle, too, of what became of an actor, and only of that; it is not read.
+    lost = trial.pickled_error_file is not None and IN_CREATION not in told
+    return None if lost else told.splitlines()[-1]

@@ -1,0 +1,1 @@
+"""What moves between the rooms: packs, evaluations and trials, and the ports they go through."""

@@ -1,0 +1,1 @@
+"""Optuna's storage: the truth about studies and trials, and who may change it."""

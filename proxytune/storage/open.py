@@ -1,0 +1,109 @@
+"""Optuna's storage: a journal file, or a database by URL."""
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from sqlalchemy import column, insert, table, update
+from sqlalchemy.exc import IntegrityError
+
+from proxytune.errors import InputError, masked
+from proxytune.storage.journal import Journal
+from proxytune.storage.outage import outlast
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_storage(journal: Path, url: str | None) -> BaseStorage:
+    """The journal, made if need be, or the database at `url`.
+
+    Raises InputError for a database that cannot be used; the message holds no password. Once open,
+    it is waited for when it is away, and fails with StorageLost.
+    """
+    if url is None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        return Journal(journal)
+    try:
+        storage = RDBStorage(url, engine_kwargs=_engine_options(url))
+    except ImportError as error:
+        raise InputError.of_field(
+            "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
+        ) from None
+    except Exception as error:
+        # SQLAlchemy's message would print the URL; its class says what went wrong.
+        raise InputError.of_field(
+            "storage", masked(url), f"cannot be used ({type(error).__name__})"
+        ) from None
+    outlast(storage.engine)
+    return storage
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    # A server that was restarted is found again: its old connections are tried before use.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("postgresql"):
+        # And one whose machine is gone is not waited for as long as TCP would.
+        options["connect_args"] = {
+            "connect_timeout": 10,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        }
+    return options
+
+
+def _missing_driver(error: ImportError) -> str:
+    # Optuna wraps what Python raised, which knows the driver's name.
+    driver = getattr(error.__cause__, "name", None) or error.name
+    if driver == "psycopg":
+        return "psycopg is not installed; pip install 'proxytune[postgres]'"
+    return f"its driver {driver} is not installed"
+
+
+def empty_storage() -> BaseStorage:
+    """A storage that holds no study, and leaves no trace."""
+    return InMemoryStorage()
+
+
+def batch(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Within it, what a journal is told is written at once; a database has its own way."""
+    return storage.batch() if isinstance(storage, Journal) else nullcontext()
+
+
+def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new: str) -> bool:
+    """Sets a study's user attribute to `new` if it is `old`, or not there for None.
+
+    In one go: of several who offer to exchange the same, one gets True.
+    """
+    if isinstance(storage, RDBStorage):
+        return _exchange_in_database(storage, study_id, key, old, new)
+    with batch(storage):
+        found = storage.get_study_user_attrs(study_id).get(key)
+        if found == old:
+            storage.set_study_user_attr(study_id, key, new)
+    return bool(found == old)
+
+
+_ATTRIBUTES = table(
+    "study_user_attributes", column("study_id"), column("key"), column("value_json")
+)
+"""As Optuna makes it; a study has a key once."""
+
+
+def _exchange_in_database(
+    storage: RDBStorage, study_id: int, key: str, old: str | None, new: str
+) -> bool:
+    """Optuna has no such thing; its own setter would overwrite whatever is there."""
+    place, value = {"study_id": study_id, "key": key}, {"value_json": json.dumps(new)}
+    try:
+        with storage.engine.begin() as database:
+            if old is None:
+                database.execute(insert(_ATTRIBUTES).values(**place, **value))
+                return True
+            found = update(_ATTRIBUTES).filter_by(**place, value_json=json.dumps(old))
+            return database.execute(found.values(**value)).rowcount == 1
+    except IntegrityError:
+        return False

@@ -1,0 +1,18 @@
+"""The executor in this process keeps the contract."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from proxytune.execution.local import LocalExecutor
+from proxytune.packs.ports import Executor
+from tests.contracts.executor import ExecutorContract
+from tests.fakes import start_bowl
+
+
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls) -> Iterator[Executor]:
+        with LocalExecutor(start_bowl) as executor:
+            yield executor

@@ -1,0 +1,277 @@
+"""Ray's executor keeps the contract on a cluster that it joins, and survives workers and nodes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxytune.config.execution import ExecutionSpec
+from proxytune.errors import Interrupted
+from proxytune.execution.ray.quiet import hush
+from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.ports import Executor
+from tests.clusters import Cluster
+from tests.contracts.executor import FIRST, STEPS, ExecutorContract
+from tests.fakes import Recording, bowl_pack, start_bowl
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where nodes keep what they fetch."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def cluster(cache: Path) -> Iterator[Cluster]:
+    """A cluster, and one node more or less as tests go on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        with Cluster() as running:
+            yield running
+
+
+def joined(cluster: Cluster, execution: ExecutionSpec) -> Executor:
+    """The executor that joins the cluster when it is entered."""
+    hush()
+    from proxytune.execution.ray.executor import RayExecutor
+
+    return RayExecutor(start_bowl, execution, cluster.address)
+
+
+@pytest.fixture(scope="module")
+def member(cluster: Cluster) -> Iterator[Executor]:
+    """An executor that has joined."""
+    with joined(cluster, ExecutionSpec()) as executor:
+        yield executor
+
+
+class TestRayExecutor(ExecutorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls, member: Executor) -> Executor:
+        return member
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bereft(
+        cls, cluster: Cluster, executor: Executor, tmp_path_factory: pytest.TempPathFactory
+    ) -> tuple[Recording, Path]:
+        """A run that loses workers, and its folder."""
+        folder = tmp_path_factory.mktemp("packs")
+        source = Recording([bowl_pack(name, folder) for name in ("killed", "deadly", "spared")])
+        joined(cluster, ExecutionSpec(max_failures=2)).run(source)
+        return source, folder
+
+    def test_a_pack_whose_worker_is_killed_goes_on_from_its_checkpoint(
+        self, bereft: tuple[Recording, Path]
+    ) -> None:
+        source, folder = bereft
+        assert (folder / "killed.killed").exists()
+        assert "killed" in source.finished
+        trained = [int(step) for step in (folder / "killed.trained").read_text().split()]
+        assert trained == STEPS
+        # What was told before is told again.
+        assert source.steps("killed", 0) == [FIRST, *STEPS]
+
+    def test_a_pack_that_loses_every_worker_fails_alone(
+        self, bereft: tuple[Recording, Path]
+    ) -> None:
+        source, _ = bereft
+        assert source.failed == [("deadly", "its worker was lost 3 times in a row")]
+        assert sorted(source.finished) == ["killed", "spared"]
+
+    def test_a_pack_that_gets_further_may_lose_any_number_of_workers(
+        self, cluster: Cluster, executor: Executor, tmp_path: Path
+    ) -> None:
+        source = Recording([bowl_pack("frail", tmp_path)])
+        joined(cluster, ExecutionSpec(max_failures=1)).run(source)
+        assert (source.finished, source.failed) == (["frail"], [])
+        deaths = (tmp_path / "frail.deaths").read_text().split()
+        assert [int(step) for step in deaths] == STEPS
+
+
+class Telling(Recording):
+    """Does something at the first evaluation of each pack."""
+
+    def __init__(self, packs: Sequence[PackSpec], act: Callable[[PackSpec], object]) -> None:
+        super().__init__(packs)
+        self._act = act
+
+    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
+        if pack.name not in self.heard:
+            self._act(pack)
+        return super().report(pack, evaluations)
+
+
+def placed(folder: Path, count: int, together: int) -> list[PackSpec]:
+    """Packs that note their nodes, and go on only when so many of them train at once."""
+    return [bowl_pack(f"placed-{index}-of-{together}", folder) for index in range(count)]
+
+
+def nodes_of(folder: Path, pack: str) -> list[str]:
+    """Where a pack was at each step."""
+    return (folder / f"{pack}.nodes").read_text().split()
+
+
+def test_packs_train_on_all_nodes_at_once(
+    cluster: Cluster, member: Executor, tmp_path: Path
+) -> None:
+    count = len(cluster.nodes)
+    source = Recording(placed(tmp_path, count, together=count))
+    member.run(source)
+    assert member.slots == source.most_in_training == count
+    homes = [set(nodes_of(tmp_path, name)) for name in source.given]
+    assert set().union(*homes) == {node.node_id for node in cluster.nodes}
+    assert [len(home) for home in homes] == [1] * count
+
+
+def test_a_gpu_is_shared_and_bounded_as_told(
+    cluster: Cluster, member: Executor, tmp_path: Path
+) -> None:
+    count = len(cluster.nodes)
+    assert joined(cluster, ExecutionSpec(gpus_per_pack=0.5)).slots == 2 * count
+    most = count + 1
+    executor = joined(cluster, ExecutionSpec(gpus_per_pack=0.5, max_packs=most))
+    source = Recording(placed(tmp_path, most + 1, together=most))
+    executor.run(source)
+    assert executor.slots == source.most_in_training == most
+
+
+def test_a_node_that_joins_is_used(cluster: Cluster, member: Executor, tmp_path: Path) -> None:
+    count = len(cluster.nodes)
+    added: list[Any] = []
+    packs = placed(tmp_path, count + 1, together=count + 1)
+    source = Telling(packs, lambda _: added or added.append(cluster.add()))
+    member.run(source)
+    assert any(added[0].node_id in nodes_of(tmp_path, name) for name in source.given)
+
+
+def test_a_pack_whose_node_is_lost_goes_on_elsewhere(
+    cluster: Cluster, member: Executor, tmp_path: Path
+) -> None:
+    lost: list[str] = []
+
+    def lose_node(pack: PackSpec) -> None:
+        if not lost:
+            home = nodes_of(tmp_path, pack.name)[0]
+            (node,) = (node for node in cluster.nodes if node.node_id == home)
+            cluster.lose(node)
+            lost.append(pack.name)
+
+    source = Telling(placed(tmp_path, len(cluster.nodes), together=1), lose_node)
+    member.run(source)
+    assert (sorted(source.finished), source.failed) == (sorted(source.given), [])
+    (name,) = lost
+    assert len(set(nodes_of(tmp_path, name))) == 2
+    # From its checkpoint: what was told before is told again.
+    assert source.steps(name, 0) == [FIRST, *STEPS]
+
+
+def test_a_node_without_the_tokens_is_sent_them(
+    member: Executor, cache: Path, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "0123abcd"
+    tokens.mkdir()
+    (tokens / "train.bin").write_text("to be or not")
+    packs = [
+        bowl_pack(name, tmp_path).model_copy(update={"tokens": tokens})
+        for name in ("fed-before", "fed-after", "fed-again")
+    ]
+
+    class Vanishing(Recording):
+        def finish(self, pack: PackSpec) -> None:
+            shutil.rmtree(tokens, ignore_errors=True)
+            super().finish(pack)
+
+    source = Vanishing(packs)
+    member.run(source)
+    assert source.failed == []
+    told = {pack.name: (tmp_path / f"{pack.name}.tokens").read_text() for pack in packs}
+    fetched = cache / "proxytune" / "tokens" / tokens.name
+    assert told["fed-again"] == f"{fetched} to be or not"
+
+
+DRIVER = """
+import sys
+from proxytune.execution.ray.executor import RayExecutor
+from proxytune.config.execution import ExecutionSpec
+
+def package():
+    import proxytune
+    return proxytune.__file__
+
+with RayExecutor(None, ExecutionSpec(), sys.argv[1]) as executor:
+    print(executor.call(package))
+"""
+
+
+def test_nodes_run_the_driver_s_version_of_the_package(cluster: Cluster, tmp_path: Path) -> None:
+    # A process of its own, elsewhere: Ray has workers look where a driver was started.
+    command = [sys.executable, "-c", DRIVER, cluster.address]
+    there = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "py_modules_files" in Path(there.stdout.strip()).parts
+
+
+def test_a_node_that_cannot_train_at_all_ends_the_run_and_fails_nobody(
+    cluster: Cluster, member: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onlyhere.py").write_text("def start(pack): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    from onlyhere import start  # type: ignore[import-not-found]
+
+    from proxytune.execution.ray.executor import RayExecutor
+
+    source = Recording([bowl_pack("first", tmp_path), bowl_pack("second", tmp_path)])
+    with pytest.raises(Interrupted, match=r"^no worker can train: .*No module named 'onlyhere'$"):
+        RayExecutor(start, ExecutionSpec(), cluster.address).run(source)
+    assert (source.failed, source.finished) == ([], [])
+
+
+def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -> None:
+    # Placed for two: it trains until the cluster is gone.
+    command = [sys.executable, "-c", LONELY, str(tmp_path)]
+    # Ray looks for a node for half a minute, where it is not told otherwise.
+    impatient = {"RAY_health_check_failure_threshold": "2", "RAY_health_check_period_ms": "500"}
+    lonely = subprocess.run(
+        command, cwd=ROOT, env=os.environ | impatient, capture_output=True, text=True
+    )
+    assert lonely.stdout.splitlines() == ["Interrupted: the Ray cluster is gone", "failed: []"]
+
+
+LONELY = """
+import sys, threading, time
+from pathlib import Path
+import psutil
+from proxytune.execution.ray.quiet import hush
+hush()
+from proxytune.execution.ray.executor import RayExecutor
+from proxytune.config.execution import ExecutionSpec
+from tests.fakes import Recording, bowl_pack, start_bowl
+
+folder = Path(sys.argv[1])
+
+def kill():
+    while not [*folder.glob("*.nodes")]:
+        time.sleep(0.1)
+    for process in psutil.Process().children(recursive=True):
+        if "gcs_server" not in process.name():
+            process.kill()
+
+threading.Thread(target=kill, daemon=True).start()
+source = Recording([bowl_pack("placed-of-2", folder)])
+try:
+    with RayExecutor(start_bowl, ExecutionSpec()) as executor:
+        executor.run(source)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+print("failed:", source.failed)
+"""
