@@ -30,7 +30,8 @@ from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import Executor, PackSource
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
-from proxytune.workflows.project import Project
+from proxytune.workflows.studies import run_study
+from proxytune.workflows.workspace import Workspace
 
 PACK = 16
 EARLY = 1000
@@ -108,8 +109,8 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class Load(Project):
-    """A project whose training is simulated."""
+class Load(Workspace):
+    """A workspace whose training is simulated."""
 
     cluster: Executor | None = field(default=None, kw_only=True)
 
@@ -166,16 +167,16 @@ def study_spec(folder: Path, trials: int, sampler: str) -> StudySpec:
 def run_load(folder: Path, trials: int, in_flight: int, sampler: str) -> dict[str, Any]:
     """Runs the large study, from nothing to its confirmed selection, in all stores."""
     cluster, meter = Simulated(in_flight), Meter()
-    project = Load(folder, cluster=cluster)
+    workspace = Load(folder, cluster=cluster)
     spec = study_spec(folder, trials, sampler)
-    study = Study.create(project.opened_optuna, spec)
+    study = Study.create(workspace.opened_optuna, spec)
     began = time.monotonic()
-    project.run(spec.name, meter)
+    run_study(workspace, spec.name, meter)
     late_mb = memory_mb()
     assert len(study.finished()) == meter.finished == trials
     searched, whole = cluster.seconds[0], time.monotonic() - began
     # A run waits for MLflow for a while; what is left then is for `study sync`.
-    delivered = len(project.mlflow().open(spec))
+    delivered = len(workspace.mlflow().open(spec))
     return {
         "finished_per_second": trials / searched,
         "memory_mb": {"early": meter.early_mb, "end": late_mb},

@@ -32,7 +32,7 @@ ROOMS = {
     "doctor": "home",
     "workflows": "__version__ errors home files config packs scaling data training execution "
     "storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors config packs scaling search evidence doctor workflows",
+    "cli": "__version__ errors config packs scaling search records evidence doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 

@@ -16,7 +16,8 @@ from proxytune.records.parquet import read_trials
 from proxytune.search.source import Progress
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.storage import outage
-from proxytune.workflows.project import Project
+from proxytune.workflows.studies import create_study, run_study
+from proxytune.workflows.workspace import Workspace
 from tests.commands import TINY, proxytune, write_yaml
 from tests.servers import Databases, Postgres
 
@@ -36,21 +37,21 @@ def file(text_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def project(databases: Databases, file: Path, tmp_path: Path) -> Project:
+def workspace(databases: Databases, file: Path, tmp_path: Path) -> Workspace:
     """The study in the database, not yet run."""
-    project = Project(tmp_path / "home", databases.optuna)
-    if "tiny" in study_names(project.optuna):
-        delete_study(project.optuna, "tiny")
-    project.create(file)
-    return project
+    workspace = Workspace(tmp_path / "home", databases.optuna)
+    if "tiny" in study_names(workspace.optuna):
+        delete_study(workspace.optuna, "tiny")
+    create_study(workspace, file)
+    return workspace
 
 
 @pytest.fixture
 def undisturbed(file: Path, tmp_path: Path) -> dict[int, float | None]:
     """Values of its trials when nothing happens."""
-    project = Project(tmp_path / "quiet")
-    project.create(file)
-    return values(project.run("tiny", lambda progress: None).trials())
+    workspace = Workspace(tmp_path / "quiet")
+    create_study(workspace, file)
+    return values(run_study(workspace, "tiny", lambda progress: None).trials())
 
 
 def values(trials: list[TrialRecord]) -> dict[int, float | None]:
@@ -75,19 +76,19 @@ class Watch:
 
 
 def assert_nothing_is_missing(
-    project: Project, study: Study, watch: Watch, undisturbed: dict[int, float | None]
+    workspace: Workspace, study: Study, watch: Watch, undisturbed: dict[int, float | None]
 ) -> None:
     assert study.state == "complete"
     assert len(undisturbed) == TRIALS
     assert values(study.trials()) == pytest.approx(undisturbed)
     assert values(watch.finished) == pytest.approx(undisturbed)
-    rows = read_trials(project.paths.parquet, "tiny").to_pylist()
+    rows = read_trials(workspace.paths.parquet, "tiny").to_pylist()
     assert len(rows) == TRIALS
     assert {row["number"]: row["value"] for row in rows} == pytest.approx(undisturbed)
 
 
 def test_a_database_that_was_killed_for_seconds_costs_nothing(
-    project: Project, postgres: Postgres, undisturbed: dict[int, float | None]
+    workspace: Workspace, postgres: Postgres, undisturbed: dict[int, float | None]
 ) -> None:
     back = Timer(3, postgres.start)
 
@@ -97,18 +98,18 @@ def test_a_database_that_was_killed_for_seconds_costs_nothing(
 
     watch = Watch(kill)
     try:
-        study = project.run("tiny", watch)
+        study = run_study(workspace, "tiny", watch)
     finally:
         back.join()
     assert not watch.remarks
-    assert_nothing_is_missing(project, study, watch, undisturbed)
+    assert_nothing_is_missing(workspace, study, watch, undisturbed)
 
 
 class Breaking:
     """Breaks the connection at every so many commits, before they are done or after."""
 
-    def __init__(self, project: Project, postgres: Postgres, every: int, after: bool) -> None:
-        storage = project.optuna
+    def __init__(self, workspace: Workspace, postgres: Postgres, every: int, after: bool) -> None:
+        storage = workspace.optuna
         assert isinstance(storage, RDBStorage)
         self._commit = storage.engine.dialect.do_commit
         self._postgres, self._every, self._after = postgres, every, after
@@ -129,37 +130,37 @@ class Breaking:
 
 @pytest.mark.parametrize(("every", "after"), [(41, False), (67, True)])
 def test_a_run_goes_on_when_a_connection_breaks_in_the_middle_of_a_commit(
-    project: Project,
+    workspace: Workspace,
     postgres: Postgres,
     undisturbed: dict[int, float | None],
     every: int,
     after: bool,
 ) -> None:
-    breaking = Breaking(project, postgres, every, after)
+    breaking = Breaking(workspace, postgres, every, after)
     watch = Watch()
-    study = project.run("tiny", watch)
+    study = run_study(workspace, "tiny", watch)
     assert breaking.broken >= 2
     assert watch.remarks
     assert {remark.partition("; ")[2] for remark in watch.remarks} <= {
         "trying again",
         "training goes on",
     }
-    assert_nothing_is_missing(project, study, watch, undisturbed)
+    assert_nothing_is_missing(workspace, study, watch, undisturbed)
 
 
 def test_a_run_that_loses_its_storage_again_and_again_ends(
-    project: Project, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 1)
-    watch = Watch(lambda: Breaking(project, postgres, 1, after=False))
+    watch = Watch(lambda: Breaking(workspace, postgres, 1, after=False))
     with pytest.raises(RunError) as ended:
-        project.run("tiny", watch)
+        run_study(workspace, "tiny", watch)
     assert str(ended.value) == GO_ON
     assert watch.remarks[0] == "the storage cannot be used (OperationalError); trying again"
 
 
 def test_a_database_that_does_not_come_back_ends_the_command_in_one_line(
-    project: Project,
+    workspace: Workspace,
     postgres: Postgres,
     databases: Databases,
     monkeypatch: pytest.MonkeyPatch,
@@ -172,7 +173,7 @@ def test_a_database_that_does_not_come_back_ends_the_command_in_one_line(
         show(progress, news)
         watch(news)
 
-    command = ("study", "run", "tiny", "--home", project.home, "--storage", databases.optuna)
+    command = ("study", "run", "tiny", "--home", workspace.home, "--storage", databases.optuna)
     with monkeypatch.context() as watched:
         watched.setattr(StudyProgress, "__call__", show_and_watch)
         try:

@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from proxytune.search.source import Progress
-from proxytune.workflows.project import Project
+from proxytune.workflows.studies import create_study, run_study
+from proxytune.workflows.workspace import Workspace
 from tests.commands import TINY, write_yaml
 from tests.servers import free_port, serving
 
@@ -60,9 +61,9 @@ def test_a_server_that_was_killed_in_the_middle_third_has_each_trial_once_and_no
     spec = TINY | {"data": {"text": str(text_file)}, "search": search}
     with ExitStack() as servers:
         outage = Outage(tmp_path, servers)
-        project = Project(tmp_path / "home", tracking_uri=outage.address)
-        project.create(write_yaml(tmp_path / "tiny.yaml", spec))
-        study = project.run("tiny", outage)
+        workspace = Workspace(tmp_path / "home", tracking_uri=outage.address)
+        create_study(workspace, write_yaml(tmp_path / "tiny.yaml", spec))
+        study = run_study(workspace, "tiny", outage)
         runs = outage.runs()
     assert study.state == "complete"
     (remark,) = outage.remarks

@@ -1,1 +1,1 @@
-"""The commands: they parse, call the pipeline and print."""
+"""The commands: they parse, call the workflows and print."""

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from rich.console import Console
 
 from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
-from proxytune.cli.tables import print_slopes
+from proxytune.cli.tables import table_of
 from proxytune.config.axis import DEFAULT, AxisName, CoordinateSpec
 from proxytune.config.load import load_study, validate
 
@@ -63,7 +64,7 @@ def coord_check(
     if as_json:
         print_json(found)
     else:
-        print_slopes(found)
+        _print_slopes(found)
         click.echo(f"wrote {kept.paths.coordinates(spec.name)}")
     if found["verdict"][spec.parameterizations[0].label] != "pass":
         raise SystemExit(1)
@@ -73,3 +74,29 @@ def _of_study(path: Path) -> dict[str, Any]:
     """What a study shares with a coordinate check."""
     shared = {"name", "proxy", "base", "data", "training", "hyperparameters", "seed"}
     return load_study(path).model_dump(include=shared)
+
+
+def _print_slopes(document: dict[str, Any]) -> None:
+    """Slopes that are not as expected, by parameterization, and how many are."""
+    console = Console(highlight=False)
+    for label, roles in document["slopes"].items():
+        told = [
+            (role, quantity, slope)
+            for role, quantities in roles.items()
+            for quantity, slope in quantities.items()
+        ]
+        table = table_of("role", "quantity", "slope", "expected", left=("role", "quantity"))
+        for role, quantity, slope in told:
+            mark = "" if slope["ok"] else "[red]"
+            cells = (_signed(slope["slope"]), _signed(slope["expected"]))
+            table.add_row(mark + role, mark + quantity, *(mark + cell for cell in cells))
+        console.print(table)
+        good = sum(slope["ok"] for *_, slope in told)
+        console.print(
+            f"{label} along {document['axis']}: [bold]{document['verdict'][label]}[/] "
+            f"({good} of {len(told)} slopes within {document['tolerance']:g} of the expected)\n"
+        )
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}"

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import click
 
 from proxytune.cli.options import YAML_FILE, as_json, print_json
-from proxytune.cli.tables import print_settings
+from proxytune.cli.settings import print_settings
 from proxytune.config.load import load_shape, require_scalable, validate
 from proxytune.config.parameterization import KvRuleName, Parameterization, ParameterizationName
 from proxytune.scaling.table import multiplier_document

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.progress import StudyProgress
-from proxytune.cli.tables import print_studies, print_trials
+from proxytune.cli.tables import loss, number, table_of
 
 if TYPE_CHECKING:
     from proxytune.search.study import Study
-    from proxytune.workflows.project import Project
+    from proxytune.workflows.workspace import Workspace
 
 
 @click.group()
@@ -27,9 +28,11 @@ def study() -> None:
 @stores
 def create(file: Path, no_run: bool, as_json: bool, **where: Any) -> None:
     """Define the study of FILE, run it, and show the result."""
-    project = _project(where)
-    made = project.create(file)
-    _show(made if no_run else _run(project, made, as_json), as_json)
+    from proxytune.workflows.studies import create_study
+
+    workspace = _workspace(where)
+    made = create_study(workspace, file)
+    _show(made if no_run else _run(workspace, made, as_json), as_json)
 
 
 @study.command()
@@ -39,8 +42,10 @@ def create(file: Path, no_run: bool, as_json: bool, **where: Any) -> None:
 @stores
 def run(name: str, as_json: bool, **where: Any) -> None:
     """Run a study, or go on with one that was stopped."""
-    project = _project(where)
-    _show(_run(project, project.study(name), as_json), as_json)
+    from proxytune.workflows.studies import find_study
+
+    workspace = _workspace(where)
+    _show(_run(workspace, find_study(workspace, name), as_json), as_json)
 
 
 @study.command()
@@ -49,7 +54,9 @@ def run(name: str, as_json: bool, **where: Any) -> None:
 @stores
 def show(name: str, as_json: bool, **where: Any) -> None:
     """Show a study and its trials."""
-    _show(_project(where).study(name), as_json)
+    from proxytune.workflows.studies import find_study
+
+    _show(find_study(_workspace(where), name), as_json)
 
 
 @study.command("list")
@@ -57,11 +64,13 @@ def show(name: str, as_json: bool, **where: Any) -> None:
 @stores
 def list_(as_json: bool, **where: Any) -> None:
     """List the studies."""
-    studies = [_summary(found) for found in _project(where).studies()]
+    from proxytune.workflows.studies import find_studies
+
+    studies = [_summary(found) for found in find_studies(_workspace(where))]
     if as_json:
         print_json(studies)
     else:
-        print_studies(studies)
+        _print_studies(studies)
 
 
 @study.command()
@@ -70,9 +79,11 @@ def list_(as_json: bool, **where: Any) -> None:
 @stores
 def sync(name: str, as_json: bool, **where: Any) -> None:
     """Give MLflow and Parquet the trials that they lack."""
+    from proxytune.workflows.studies import sync_study
+
     sinks = [
         {"sink": str(one.sink), "trials": one.recorded, "added": one.added}
-        for one in _project(where).sync(name)
+        for one in sync_study(_workspace(where), name)
     ]
     if as_json:
         print_json({"study": name, "sinks": sinks})
@@ -93,7 +104,9 @@ def sync(name: str, as_json: bool, **where: Any) -> None:
 @stores
 def export(name: str, path: Path, **where: Any) -> None:
     """Write a study's trials to a file."""
-    _project(where).export(name, path)
+    from proxytune.workflows.studies import export_study
+
+    export_study(_workspace(where), name, path)
     click.echo(f"wrote {path}")
 
 
@@ -103,20 +116,24 @@ def export(name: str, path: Path, **where: Any) -> None:
 @stores
 def delete(name: str, **where: Any) -> None:
     """Delete a study from every store."""
-    _project(where).delete(name)
+    from proxytune.workflows.studies import remove_study
+
+    remove_study(_workspace(where), name)
     click.echo(f"deleted {name}")
 
 
-def _project(where: dict[str, Any]) -> "Project":
-    from proxytune.workflows.project import Project
+def _workspace(where: dict[str, Any]) -> "Workspace":
+    from proxytune.workflows.workspace import Workspace
 
-    return Project(**where, remark=warn)
+    return Workspace(**where, remark=warn)
 
 
-def _run(project: "Project", study: "Study", quiet: bool) -> "Study":
+def _run(workspace: "Workspace", study: "Study", quiet: bool) -> "Study":
+    from proxytune.workflows.studies import run_study
+
     finished = [trial for trial in study.trials() if trial.state.finished]
     with StudyProgress(study.spec, finished, quiet) as progress:
-        return project.run(study.name, progress)
+        return run_study(workspace, study.name, progress)
 
 
 def _show(study: "Study", as_json: bool) -> None:
@@ -152,3 +169,43 @@ def _summary(study: "Study") -> dict[str, Any]:
         "parameterization": study.spec.parameterization.name,
         "proxy": f"width {proxy.d_model}, depth {proxy.n_layers}, repeat {proxy.repeat}",
     }
+
+
+def print_trials(document: dict[str, Any]) -> None:
+    """A study's trials, best first, then those without a value."""
+    console = Console(highlight=False)
+    console.print(f"study {document['study']}: {document['state']}")
+    trials = document["trials"]
+    if not trials:
+        return
+    flops = document["flops"]
+    console.print(
+        f"{flops['trials']:.3g} FLOPs of trials, {flops['confirmation']:.3g} of confirmation"
+    )
+    names = list(trials[0]["params"])
+    table = table_of("trial", "state", "validation loss", *names, "seconds", left=("state",))
+    for trial in sorted(trials, key=lambda t: (t["value"] is None, t["value"], t["number"])):
+        table.add_row(
+            str(trial["number"]),
+            trial["state"],
+            loss(trial["value"]),
+            *(number(trial["params"][name]) for name in names),
+            f"{trial['seconds']:.1f}",
+        )
+    console.print(table)
+
+
+def _print_studies(studies: list[dict[str, Any]]) -> None:
+    """One line a study."""
+    headings = ("study", "state", "trials", "best", "parameterization", "proxy")
+    table = table_of(*headings, left=headings)
+    for study in studies:
+        table.add_row(
+            study["study"],
+            study["state"],
+            f"{study['finished']}/{study['trials']}",
+            loss(study["best"]),
+            study["parameterization"],
+            study["proxy"],
+        )
+    Console().print(table)

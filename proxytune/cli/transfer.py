@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
-from proxytune.cli.tables import print_check, print_cost, print_settings
+from proxytune.cli.settings import print_settings
+from proxytune.cli.tables import loss, percent, table_of
 
 if TYPE_CHECKING:
     from proxytune.packs.pack import Evaluation
@@ -23,10 +25,11 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
 
     Exits with 1 if the check fails.
     """
-    from proxytune.workflows.project import Project
+    from proxytune.workflows.transfer import run_transfer
+    from proxytune.workflows.workspace import Workspace
 
-    project = Project(**where, remark=warn)
-    document = project.transfer(target, name, not no_check, _tell)
+    workspace = Workspace(**where, remark=warn)
+    document = run_transfer(workspace, target, name, not no_check, _tell)
     if as_json:
         print_json(document)
     else:
@@ -35,10 +38,10 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
             document,
             title=f"{document['name']}: settings from {document['study']}, trial {chosen}",
         )
-        print_cost(document["cost"])
+        _print_cost(document["cost"])
         if document["check"] is not None:
-            print_check(document["check"])
-        click.echo(f"wrote {project.transfer_folder(document)}")
+            _print_check(document["check"])
+        click.echo(f"wrote {workspace.paths.transfer(document['study'], document['name'])}")
     if document["check"] is not None and document["check"]["verdict"] != "pass":
         raise SystemExit(1)
 
@@ -46,3 +49,24 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
 def _tell(which: str, evaluation: "Evaluation") -> None:
     loss = "diverged" if evaluation.diverged else f"loss {evaluation.validation_loss:.4f}"
     click.echo(f"check: {which} at step {evaluation.step}: {loss}", err=True)
+
+
+def _print_check(check: dict[str, Any]) -> None:
+    """The check run's losses and its verdict."""
+    table = table_of("step", "proxy loss", "target loss", title="check run")
+    for row in check["losses"]:
+        table.add_row(str(row["step"]), loss(row["proxy"]), loss(row["target"]))
+    console = Console(highlight=False)
+    console.print(table)
+    for criterion in check["criteria"]:
+        mark = "[green]pass[/]" if criterion["passed"] else "[red]FAIL[/]"
+        console.print(f"{mark}  {criterion['name']}: {criterion['reason']}")
+    console.print(f"verdict: [bold]{check['verdict']}[/]")
+
+
+def _print_cost(cost: dict[str, Any]) -> None:
+    """What tuning cost, and what share of the run that is."""
+    told = f"tuning cost {cost['study_flops']:.3g} FLOPs"
+    if cost["share"] is not None:
+        told += f", {percent(cost['share'])} of the run's {cost['target_flops']:.3g}"
+    Console(highlight=False).print(told)

@@ -12,6 +12,7 @@ from proxytune.cli.options import stores
 @stores
 def ui(port: int, **where: Any) -> None:
     """Serve the MLflow UI for this store on 127.0.0.1."""
-    from proxytune.workflows.project import Project
+    from proxytune.records.ui import serve
+    from proxytune.workflows.workspace import Workspace
 
-    raise SystemExit(Project(**where).serve_ui(port))
+    raise SystemExit(serve(Workspace(**where).mlflow_uri, port))

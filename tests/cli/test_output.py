@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from proxytune.cli.tables import print_settings, print_trials
+from proxytune.cli.settings import print_settings
+from proxytune.cli.study import print_trials
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.load import load_shape, load_study
 from proxytune.config.parameterization import Parameterization

@@ -16,7 +16,8 @@ from proxytune.search import study as stored
 from proxytune.search.source import Progress
 from proxytune.search.study import SPEC, Study
 from proxytune.storage.lease import LEASE, Holder, Lease
-from proxytune.workflows.project import Project
+from proxytune.workflows.studies import create_study, run_study, sync_study
+from proxytune.workflows.workspace import Workspace
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,7 @@ def test_the_list_names_every_study(home: Path) -> None:
 
 
 def test_the_list_leaves_out_with_a_warning_what_a_newer_program_made(own_home: Path) -> None:
-    storage = Project(own_home).optuna
+    storage = Workspace(own_home).optuna
     spec = Study(storage, "tiny").spec.model_dump(mode="json")
     newer = optuna.create_study(study_name="later", storage=storage)
     newer.set_user_attr(SPEC, json.dumps(spec | {"name": "later", "schema_version": 99}))
@@ -77,30 +78,30 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
 ) -> None:
     # Asks before each step, and not only after a silence; so that no test has to be silent.
     monkeypatch.setattr(stored, "Lease", partial(Lease, stale=0.0))
-    project = Project(tmp_path / "home")
-    made = project.create(study_file)
+    workspace = Workspace(tmp_path / "home")
+    made = create_study(workspace, study_file)
 
     def take(progress: Progress) -> None:
         if progress.finished:
-            storage = project.opened_optuna
+            storage = workspace.opened_optuna
             far = replace(Holder.here(), host="far", place="far away")
             number = storage.get_study_id_from_name("tiny")
             storage.set_study_user_attr(number, LEASE, far.text())
 
     with pytest.raises(RunError, match=r"process \d+ on far has taken it over"):
-        project.run("tiny", take)
+        run_study(workspace, "tiny", take)
     assert made.completed is None
     assert len(made.finished()) == 2
     # Who has it now also closes what records it. As a process ends, so do its couriers.
     for thread in threading.enumerate():
         if thread.name.startswith("courier"):
             thread.join()
-    client = MlflowClient(project.mlflow_uri)
+    client = MlflowClient(workspace.mlflow_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert "KILLED" not in {run.info.status for run in runs}
     monkeypatch.undo()
     with pytest.raises(InputError, match="on far, heard of"):
-        project.sync("tiny")
+        sync_study(workspace, "tiny")
 
 
 def test_deleting_asks_first(home: Path) -> None:

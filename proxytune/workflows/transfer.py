@@ -1,0 +1,111 @@
+"""A transfer: a study's best base hyperparameters projected onto a target, and checked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proxytune.config.load import load_target, require_scalable
+from proxytune.errors import InputError
+from proxytune.plan.cost import cost_document
+from proxytune.records.mlflow import MlflowSink
+from proxytune.scaling.table import projection_document
+from proxytune.search.study import Study
+from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
+from proxytune.transfer.picture import draw
+from proxytune.transfer.report import check_document, selection_document, write_documents
+from proxytune.transfer.selection import Selection
+from proxytune.transfer.verdict import Verdict, judge
+from proxytune.workflows.studies import find_studies, find_study
+from proxytune.workflows.study_run import candidates
+from proxytune.workflows.workspace import Workspace, cores
+
+
+def run_transfer(
+    workspace: Workspace,
+    target: Path,
+    name: str | None,
+    check: bool,
+    on_evaluation: OnEvaluation,
+) -> dict[str, Any]:
+    """Projects a study's best base hyperparameters onto a target, and checks that they hold.
+
+    Returns the document that is also written to the study's transfer folder.
+    """
+    goal = load_target(target)
+    study = find_study(workspace, name) if name else _latest_complete(workspace)
+    selection = _selection(study)
+    require_scalable(study.spec.base, goal.shape, target)
+    spec, best, trials = study.spec, selection.best.hyperparameters, study.trials()
+    document: dict[str, Any] = {
+        "study": study.name,
+        "name": goal.name,
+        "selection": selection_document(selection),
+        **projection_document(best, spec.base, goal.shape, spec.parameterization),
+        "cost": cost_document(sum(study.flops(trials).values()), goal),
+        "check": None,
+    }
+    folder = workspace.paths.transfer(study.name, goal.name)
+    if not check:
+        write_documents(document, folder)
+        return document
+    run = run_check(spec, goal, best, workspace.tokens(spec), cores(), on_evaluation)
+    verdict = judge(run, goal.check)
+    document["check"] = check_document(run, verdict)
+    files = write_documents(document, folder)
+    draw(folder / "check.png", candidates(trials), selection, run, verdict)
+    files.append(folder / "check.png")
+    workspace.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
+    return document
+
+
+def _selection(study: Study) -> Selection:
+    if study.selection is None:
+        raise InputError.of_field(
+            "study",
+            study.name,
+            f"is not complete; finish it with: proxytune study run {study.name}",
+        )
+    return Selection.model_validate(study.selection)
+
+
+def _latest_complete(workspace: Workspace) -> Study:
+    complete = [(s.completed, s) for s in find_studies(workspace) if s.completed is not None]
+    if not complete:
+        raise InputError(
+            f"{workspace.home}: holds no complete study to transfer from; "
+            "make one with: proxytune study create STUDY.yaml"
+        )
+    return max(complete, key=lambda pair: pair[0])[1]
+
+
+def _add_transfer(
+    mlflow: MlflowSink,
+    document: dict[str, Any],
+    run: CheckRun,
+    verdict: Verdict,
+    files: Sequence[Path],
+) -> None:
+    sides = {"proxy": run.proxy, "target": run.target}
+    mlflow.log_transfer(
+        document["study"],
+        document["name"],
+        params=document["hyperparameters"],
+        metrics={
+            f"{criterion.name}.{name}".replace(" ", "_"): value
+            for criterion in verdict.criteria
+            for name, value in criterion.numbers.items()
+        },
+        curves={
+            f"{name}.validation_loss": [
+                (e.step, e.validation_loss)
+                for e in side.evaluations
+                if e.validation_loss is not None
+            ]
+            for name, side in sides.items()
+        },
+        tags={
+            "verdict": verdict.word,
+            **{c.name.replace(" ", "_"): c.reason for c in verdict.criteria},
+        },
+        files=files,
+    )
