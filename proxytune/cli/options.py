@@ -1,11 +1,13 @@
 """Options that several commands share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from proxytune.config.base import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,8 +54,13 @@ def stores(command: Command) -> Command:
     return command
 
 
-def print_json(document: Any) -> None:
-    """The one document of a --json command."""
+def print_json(result: Report | Sequence[Report] | dict[str, Any]) -> None:
+    """The one document of a --json command: a report, or a list of reports."""
+    document: object = result
+    if isinstance(result, Report):
+        document = result.document()
+    elif not isinstance(result, dict):
+        document = [report.document() for report in result]
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 

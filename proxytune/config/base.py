@@ -1,6 +1,8 @@
-"""What every spec has in common: frozen, strict about keys, and plain to print."""
+"""What all specs and reports have in common: frozen, strict about keys, and plain to print."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Names of studies and targets. They become folder names: nothing in them can leave a folder."""
@@ -12,3 +14,21 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+class Report(Spec):
+    """Base of all results that a command prints and a function returns.
+
+    Its JSON is a contract with users: keys are added, never renamed or removed. What has no finite
+    value, such as the loss of a diverged trial, is None.
+    """
+
+    # Dataclasses in a report are validated along with it, so they cannot bring in a NaN.
+    model_config = ConfigDict(revalidate_instances="always")
+
+    schema_version: Literal[1] = 1
+    """Of the report's JSON; a key that changes its meaning is a new version."""
+
+    def document(self) -> dict[str, JsonValue]:
+        """The report as plain data: what `--json` prints and what files hold."""
+        return self.model_dump(mode="json")
