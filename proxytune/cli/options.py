@@ -54,14 +54,18 @@ def stores(command: Command) -> Command:
     return command
 
 
-def print_json(result: Report | Sequence[Report] | dict[str, Any]) -> None:
+def print_json(result: Report | dict[str, Any] | Sequence[Report | dict[str, Any]]) -> None:
     """The one document of a --json command: a report, or a list of reports."""
-    document: object = result
-    if isinstance(result, Report):
-        document = result.document()
-    elif not isinstance(result, dict):
-        document = [report.document() for report in result]
+    document: object = (
+        _plain(result)
+        if isinstance(result, (Report, dict))
+        else [_plain(report) for report in result]
+    )
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(report: Report | dict[str, Any]) -> object:
+    return report.document() if isinstance(report, Report) else report
 
 
 def warn(remark: str) -> None:

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from proxytune.cli.options import print_json
 from proxytune.config.base import Report, Spec
@@ -29,7 +29,7 @@ class Finding(Report):
 
     name: str
     parts: tuple[Part, ...] = ()
-    slopes: dict[str, Slope] = {}
+    slopes: dict[str, Slope] = Field(default_factory=dict)
 
 
 FINDING = Finding(name="größte", parts=(Part(loss=None), Part(loss=1.5)), slopes={"a": Slope(2)})
