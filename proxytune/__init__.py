@@ -4,14 +4,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["LLAMA", "Shape", "forward_multipliers", "init_weights_", "param_groups"]
+__all__ = [
+    "LLAMA",
+    "Shape",
+    "forward_multipliers",
+    "init_weights_",
+    "param_groups",
+    "run_coordinates",
+]
 
 if TYPE_CHECKING:
     from proxytune.config.shape import Shape
     from proxytune.models.library import forward_multipliers, init_weights_, param_groups
     from proxytune.models.roles import LLAMA
+    from proxytune.workflows.coordinates import run_coordinates
 
-_HOMES = {"LLAMA": "proxytune.models.roles", "Shape": "proxytune.config.shape"}
+_HOMES = {
+    "LLAMA": "proxytune.models.roles",
+    "Shape": "proxytune.config.shape",
+    "run_coordinates": "proxytune.workflows.coordinates",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -30,9 +30,10 @@ ROOMS = {
     "evidence": "errors config packs",
     "plan": "errors config packs",
     "doctor": "home",
-    "workflows": "__version__ errors home files config packs scaling data training execution "
-    "storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors config packs scaling search records evidence doctor workflows",
+    "workflows": "__version__ errors home files config packs scaling data models training "
+    "execution storage search records transfer coordinates evidence plan",
+    "cli": "__version__ errors config packs scaling search records coordinates evidence "
+    "doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 

@@ -1,15 +1,19 @@
 """proxytune coord-check: does the parameterization hold on this model?"""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
 
-from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.tables import table_of
-from proxytune.config.axis import DEFAULT, AxisName, CoordinateSpec
-from proxytune.config.load import load_study, validate
+from proxytune.config.axis import AxisName
+from proxytune.config.coordinates import coordinate_spec
+from proxytune.config.load import load_study
+
+if TYPE_CHECKING:
+    from proxytune.coordinates.report import CoordinateReport
 
 
 @click.command("coord-check")
@@ -26,6 +30,7 @@ from proxytune.config.load import load_study, validate
 @click.option("--steps", type=int, help="AdamW steps before updates are measured.")
 @click.option("--seeds", type=int, help="Seeds that slopes are averaged over.")
 @click.option("--learning-rate", type=float, help="Base learning rate, constant.")
+@address
 @as_json
 @stores
 def coord_check(
@@ -43,43 +48,42 @@ def coord_check(
 
     Exits with 1 if the first parameterization fails; the others are there to compare with.
     """
-    from proxytune.workflows.coordinates import run_coordinate_check
-    from proxytune.workflows.workspace import Workspace
-
-    document = _of_study(study) if study else dict(DEFAULT)
+    document = _of_study(study, axis) if study else {}
     given = {"steps": steps, "seeds": seeds, "values": values and values.split(",")}
     document |= {name: value for name, value in given.items() if value is not None}
     if learning_rate is not None:
-        document["hyperparameters"] = document["hyperparameters"] | {
-            "learning_rate": learning_rate
-        }
-    document |= {
-        "name": f"{document['name']}-{axis}",
-        "axis": axis,
-        "parameterizations": labels.split(","),
-    }
-    spec = validate(CoordinateSpec, document, "coord-check")
+        rate = {"learning_rate": learning_rate}
+        document["hyperparameters"] = document.get("hyperparameters", {}) | rate
+    document |= {"axis": axis, "parameterizations": labels.split(",")}
+    spec = coordinate_spec(document)
+    # Not before the input is known to be good: these load torch.
+    from proxytune.workflows.coordinates import run_coordinates
+    from proxytune.workflows.workspace import Workspace
+
     kept = Workspace(**where, remark=warn)
-    found = run_coordinate_check(kept, spec)
+    report = run_coordinates(spec, kept)
     if as_json:
-        print_json(found)
+        print_json(report.document())
     else:
-        _print_slopes(found)
+        _print_slopes(report)
         click.echo(f"wrote {kept.paths.coordinates(spec.name)}")
-    if found["verdict"][spec.parameterizations[0].label] != "pass":
+    if not report.passed:
         raise SystemExit(1)
 
 
-def _of_study(path: Path) -> dict[str, Any]:
+def _of_study(path: Path, axis: str) -> dict[str, Any]:
     """What a study shares with a coordinate check."""
-    shared = {"name", "proxy", "base", "data", "training", "hyperparameters", "seed"}
-    return load_study(path).model_dump(include=shared)
+    study = load_study(path)
+    shared = {"proxy", "base", "data", "training", "hyperparameters", "seed"}
+    # Where a study says nothing, the check decides by itself.
+    shared |= study.model_fields_set & {"execution"}
+    return study.model_dump(include=shared) | {"name": f"{study.name}-{axis}"}
 
 
-def _print_slopes(document: dict[str, Any]) -> None:
+def _print_slopes(report: "CoordinateReport") -> None:
     """Slopes that are not as expected, by parameterization, and how many are."""
     console = Console(highlight=False)
-    for label, roles in document["slopes"].items():
+    for label, roles in report.slopes.items():
         told = [
             (role, quantity, slope)
             for role, quantities in roles.items()
@@ -87,14 +91,14 @@ def _print_slopes(document: dict[str, Any]) -> None:
         ]
         table = table_of("role", "quantity", "slope", "expected", left=("role", "quantity"))
         for role, quantity, slope in told:
-            mark = "" if slope["ok"] else "[red]"
-            cells = (_signed(slope["slope"]), _signed(slope["expected"]))
+            mark = "" if slope.ok else "[red]"
+            cells = (_signed(slope.slope), _signed(slope.expected))
             table.add_row(mark + role, mark + quantity, *(mark + cell for cell in cells))
         console.print(table)
-        good = sum(slope["ok"] for *_, slope in told)
+        good = sum(slope.ok for *_, slope in told)
         console.print(
-            f"{label} along {document['axis']}: [bold]{document['verdict'][label]}[/] "
-            f"({good} of {len(told)} slopes within {document['tolerance']:g} of the expected)\n"
+            f"{label} along {report.axis}: [bold]{report.verdict[label]}[/] "
+            f"({good} of {len(told)} slopes within {report.tolerance:g} of the expected)\n"
         )
 
 

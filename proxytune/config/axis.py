@@ -1,6 +1,6 @@
 """Shapes along one axis of a proxy: what coordinate checks and evidence vary, all else kept."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -84,21 +84,6 @@ class AxisSpec(ExperimentSpec):
     def shapes(self) -> tuple[Shape, ...]:
         """The shapes along the axis, in the order of `values`."""
         return tuple(along(self.axis, self.proxy, v, self.width_grows) for v in self.values)
-
-
-class CoordinateSpec(AxisSpec):
-    """A coordinate check. Of `training`, the batch size counts; the rate is constant."""
-
-    steps: PositiveInt = 12
-    """AdamW steps before updates are measured."""
-
-
-DEFAULT: dict[str, Any] = {
-    "name": "default",
-    "proxy": {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2},
-    "hyperparameters": {"learning_rate": 0.008},
-}
-"""What is checked unless a study says otherwise."""
 
 
 def _default_values(axis: AxisName, proxy: Shape) -> tuple[int, ...]:

@@ -1,88 +1,100 @@
-"""A coordinate check as a document, as rows, and as a picture."""
+"""The result of a coordinate check: every slope beside the expected one, and the verdicts."""
 
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from proxytune.config.axis import CoordinateSpec
-from proxytune.coordinates.check import TOLERANCE, Measurement, Slopes, passed
+from proxytune.config.axis import AxisName
+from proxytune.config.base import Report, Spec
+from proxytune.config.coordinates import CoordinateSpec
+from proxytune.config.shape import Shape
+from proxytune.coordinates.measure import Measurement
 from proxytune.coordinates.sizes import Quantity
+from proxytune.coordinates.theory import expected_slope, fit_slope
 
-DRAWN = (Quantity.ACTIVATION_CHANGE, Quantity.RELATIVE_UPDATE_SPECTRAL)
-"""What the picture shows: a row of plots each."""
-
-
-def coordinate_document(spec: CoordinateSpec, slopes: Slopes) -> dict[str, Any]:
-    """What was checked, every slope beside the expected one, and the verdicts."""
-    return {
-        "axis": spec.axis,
-        "spec": spec.model_dump(mode="json"),
-        "shapes": [shape.model_dump() for shape in spec.shapes()],
-        "tolerance": TOLERANCE,
-        "slopes": {
-            label: {
-                role: {
-                    quantity: {
-                        "slope": slope.slope if math.isfinite(slope.slope) else None,
-                        "expected": slope.expected,
-                        "ok": slope.ok,
-                    }
-                    for quantity, slope in quantities.items()
-                }
-                for role, quantities in roles.items()
-            }
-            for label, roles in slopes.items()
-        },
-        "verdict": {
-            label: "pass" if passed(of_label) else "fail" for label, of_label in slopes.items()
-        },
-    }
+TOLERANCE = 0.15
+"""How far a slope may be from the expected one."""
 
 
-def draw(path: Path, spec: CoordinateSpec, measured: Sequence[Measurement]) -> None:
-    """Sizes against the axis, log on log, a column of plots a parameterization; as a PNG."""
-    labels = [p.label for p in spec.parameterizations]
-    figure = Figure(figsize=(4.5 * len(labels) + 2, 7), layout="constrained")
-    grid = figure.subplots(len(DRAWN), len(labels), sharex=True, sharey="row", squeeze=False)
-    for row, quantity in zip(grid, DRAWN, strict=True):
-        for axes, label in zip(row, labels, strict=True):
-            of_plot = [
-                m for m in measured if (m.parameterization, m.quantity) == (label, quantity)
-            ]
-            _draw_sizes(axes, of_plot)
-        row[0].set_ylabel(quantity.replace("_", " "))
-    for axes, label in zip(grid[0], labels, strict=True):
-        axes.set_title(label)
-    for axes in grid[-1]:
-        axes.set_xlabel({"width": "d_model", "depth": "n_layers"}.get(spec.axis, "repeat factor"))
-    for row in grid:
-        row[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=130)
+class Slope(Spec):
+    """How a size goes with the axis, log against log."""
+
+    slope: float | None
+    """None where a size has no logarithm."""
+    expected: float
+    """The slope that the theory gives."""
+    ok: bool
+    """Whether it is what the theory expects; a size that is no number is not."""
 
 
-def _draw_sizes(axes: Axes, measured: Sequence[Measurement]) -> None:
-    """A line a role: the geometric mean over seeds, and every seed as a dot."""
-    for role in dict.fromkeys(m.role for m in measured):
-        of_role = [m for m in measured if m.role == role]
-        at = sorted({m.coordinate for m in of_role})
-        means = [
-            statistics.geometric_mean(m.size for m in of_role if m.coordinate == x) for x in at
-        ]
-        (line,) = axes.plot(at, means, linewidth=1.5, label=role)
-        axes.plot(
-            [m.coordinate for m in of_role],
-            [m.size for m in of_role],
-            linestyle="",
-            marker=".",
-            markersize=4,
-            color=line.get_color(),
+Slopes = dict[str, dict[str, dict[Quantity, Slope]]]
+"""Parameterization -> role -> quantity -> slope."""
+Verdict = Literal["pass", "fail"]
+
+
+class CoordinateReport(Report):
+    """What was checked and what was found."""
+
+    axis: AxisName
+    """width, depth or repeat."""
+    spec: CoordinateSpec
+    """The check."""
+    shapes: tuple[Shape, ...]
+    """The shapes that were trained, along the axis."""
+    tolerance: float
+    """How far a slope may be from the expected one."""
+    slopes: Slopes
+    """Parameterization -> role -> quantity -> slope."""
+    verdict: dict[str, Verdict]
+    """Parameterization -> pass if every slope is as expected."""
+
+    @classmethod
+    def of(cls, spec: CoordinateSpec, measured: Sequence[Measurement]) -> "CoordinateReport":
+        """The report on what was measured."""
+        slopes = _slopes(spec, measured)
+        return cls(
+            axis=spec.axis,
+            spec=spec,
+            shapes=spec.shapes(),
+            tolerance=TOLERANCE,
+            slopes=slopes,
+            verdict={
+                label: "pass"
+                if all(s.ok for by in roles.values() for s in by.values())
+                else "fail"
+                for label, roles in slopes.items()
+            },
         )
-    axes.set(xscale="log", yscale="log")
-    ticks = sorted({m.coordinate for m in measured})
-    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
-    axes.minorticks_off()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the first parameterization passed; the others are there to compare with."""
+        return self.verdict[self.spec.parameterizations[0].label] == "pass"
+
+
+def _verdict(roles: dict[str, dict[Quantity, Slope]]) -> Verdict:
+    good = all(slope.ok for quantities in roles.values() for slope in quantities.values())
+    return "pass" if good else "fail"
+
+
+def _slopes(spec: CoordinateSpec, measured: Sequence[Measurement]) -> Slopes:
+    """The slope of every size, of its geometric mean over seeds, beside the expected one."""
+    sizes: dict[tuple[str, str, Quantity], dict[int, list[float]]] = {}
+    for m in measured:
+        of_key = sizes.setdefault((m.parameterization, m.role, m.quantity), {})
+        of_key.setdefault(m.coordinate, []).append(m.size)
+    by_label = {p.label: p for p in spec.parameterizations}
+    found: Slopes = {}
+    for (label, role, quantity), at in sizes.items():
+        means = [statistics.geometric_mean(values) for values in at.values()]
+        slope = fit_slope(list(at), means)
+        expected = expected_slope(
+            role, quantity, spec.axis, spec.shapes(), spec.base, by_label[label]
+        )
+        found.setdefault(label, {}).setdefault(role, {})[quantity] = Slope(
+            slope=slope if math.isfinite(slope) else None,
+            expected=expected,
+            ok=abs(slope - expected) <= TOLERANCE,
+        )
+    return found

@@ -1,29 +1,85 @@
-"""A coordinate check of proxytune's own model: sizes, slopes, a picture and records."""
+"""A coordinate check: sizes, slopes, a picture and records."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from proxytune.config.axis import CoordinateSpec
-from proxytune.coordinates.check import batches_of, measure, slopes
-from proxytune.coordinates.report import coordinate_document, draw
+from proxytune.config.coordinates import CoordinateSpec, coordinate_spec
+from proxytune.config.execution import ExecutionSpec
+from proxytune.coordinates.measure import (
+    Build,
+    Measurement,
+    Run,
+    measure,
+    own_model,
+    run_batches,
+    runs,
+)
+from proxytune.coordinates.picture import draw
+from proxytune.coordinates.report import CoordinateReport
+from proxytune.data.tokens import TokenData
 from proxytune.files import write_json
+from proxytune.models.roles import RolePatterns
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import COORDINATES
 from proxytune.workflows.workspace import Workspace
 
 
-def run_coordinate_check(workspace: Workspace, spec: CoordinateSpec) -> dict[str, Any]:
-    """Trains and measures; returns the document that is also written."""
-    measured = list(measure(spec, batches_of(spec, workspace.tokens(spec))))
-    found = slopes(spec, measured)
-    document = coordinate_document(spec, found)
-    folder = workspace.paths.coordinates(spec.name)
-    write_json(folder / "coordinates.json", document)
-    draw(folder / "coordinates.png", spec, measured)
-    rows = [{**asdict(m), "axis": spec.axis, "quantity": str(m.quantity)} for m in measured]
-    DataSet(workspace.paths.parquet, "coordinates", "check", spec.name, COORDINATES).write_part(
-        0, rows
-    )
+def run_coordinates(
+    spec: CoordinateSpec | dict[str, Any],
+    workspace: Workspace | None = None,
+    *,
+    build: Build = own_model,
+    patterns: RolePatterns | None = None,
+) -> CoordinateReport:
+    """Trains the models of a check, measures them, and returns the report that is also written.
+
+    A document is enough for `spec`: {"axis": "width"} checks a small decoder. `build(shape,
+    forward)` makes the model, proxytune's own by default; its weights are drawn by the check, and
+    `patterns` maps name patterns to roles for a model whose names are not known. Without a
+    cluster, or where the spec says so, models train in this process.
+
+    Raises InputError for a bad document, RunError where training fails.
+    """
+    checked = coordinate_spec(spec)
+    kept = workspace or Workspace(Path(".proxytune"))
+    if kept.address is not None and "execution" not in checked.model_fields_set:
+        checked = checked.model_copy(update={"execution": ExecutionSpec()})
+    measured = list(_measured(kept, checked, build, patterns))
+    report = CoordinateReport.of(checked, measured)
+    folder = kept.paths.coordinates(checked.name)
+    write_json(folder / "coordinates.json", report.document())
+    draw(folder / "coordinates.png", checked, measured)
+    rows = [asdict(m) | {"axis": checked.axis, "quantity": str(m.quantity)} for m in measured]
+    data_set = DataSet(kept.paths.parquet, "coordinates", "check", checked.name, COORDINATES)
+    data_set.write_part(0, rows)
+    _record(kept, report, [folder / "coordinates.json", folder / "coordinates.png"])
+    return report
+
+
+def _measured(
+    workspace: Workspace, spec: CoordinateSpec, build: Build, patterns: RolePatterns | None
+) -> Iterator[Measurement]:
+    """What all runs measured, in their order; as many at once as there is room for.
+
+    The few batches of a run go along with it, so workers need no tokens.
+    """
+    train = TokenData.load(workspace.tokens(spec)).train
+
+    with workspace.executor(spec) as executor, ThreadPoolExecutor(executor.slots) as pool:
+
+        def of_run(run: Run) -> list[Measurement]:
+            batches = run_batches(spec, train, run.seed)
+            return executor.call(measure, spec, run, batches, build, patterns)
+
+        for measurements in pool.map(of_run, runs(spec)):
+            yield from measurements
+
+
+def _record(workspace: Workspace, report: CoordinateReport, files: list[Path]) -> None:
+    spec = report.spec
     workspace.add_to_mlflow(
         lambda mlflow: mlflow.log_report(
             "coordinates",
@@ -31,12 +87,12 @@ def run_coordinate_check(workspace: Workspace, spec: CoordinateSpec) -> dict[str
             params={"axis": spec.axis, "steps": spec.steps, "seeds": spec.seeds},
             metrics={
                 f"{label}/{role}/{quantity}": slope.slope
-                for label, roles in found.items()
+                for label, roles in report.slopes.items()
                 for role, quantities in roles.items()
                 for quantity, slope in quantities.items()
+                if slope.slope is not None
             },
-            tags={f"verdict {label}": verdict for label, verdict in document["verdict"].items()},
-            files=[folder / "coordinates.json", folder / "coordinates.png"],
+            tags={f"verdict {label}": verdict for label, verdict in report.verdict.items()},
+            files=files,
         )
     )
-    return document

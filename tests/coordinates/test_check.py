@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from torch import Tensor
 
 from proxytune.cli.main import main
-from proxytune.config.axis import CoordinateSpec
-from proxytune.config.load import validate
+from proxytune.config.coordinates import CoordinateSpec, coordinate_spec
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
-from proxytune.coordinates.check import Slopes, measure, passed, slopes
+from proxytune.coordinates.measure import Build, measure, own_model, run_batches, runs
+from proxytune.coordinates.report import CoordinateReport, Slope, Slopes
 from proxytune.coordinates.sizes import Quantity
 from proxytune.coordinates.theory import expected_slope
-from proxytune.data.batches import training_batch
 from proxytune.scaling import projection, rules
 from proxytune.scaling.projection import Forward
 from proxytune.scaling.rules import HIDDEN_ROLES, KV_RULES, KvRule, Powers, Role, RuleTable
@@ -35,15 +33,18 @@ SMALL: dict[str, Any] = {
 }
 
 
-def batches(seed: int, step: int) -> Tensor:
-    """Windows of this very file."""
-    text = np.frombuffer(Path(__file__).read_bytes(), np.uint8)
-    return torch.as_tensor(training_batch(text, seed, step, 16, 64))
+TOKENS = np.frombuffer(Path(__file__).read_bytes(), np.uint8)
+
+
+def checked(spec: CoordinateSpec, build: Build = own_model) -> CoordinateReport:
+    """A check on the text of this very file."""
+    batches = {run.seed: run_batches(spec, TOKENS, run.seed) for run in runs(spec)}
+    measured = [m for run in runs(spec) for m in measure(spec, run, batches[run.seed], build)]
+    return CoordinateReport.of(spec, measured)
 
 
 def found(**changes: object) -> Slopes:
-    spec = validate(CoordinateSpec, SMALL | changes, "check")
-    return slopes(spec, list(measure(spec, batches)))
+    return checked(coordinate_spec(SMALL | changes)).slopes
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def broken_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "rule_table", without)
 
 
-def kv_update(of: Slopes) -> Any:
+def kv_update(of: Slopes) -> Slope:
     return of["gqa-mup"][Role.KV][Quantity.RELATIVE_UPDATE_SPECTRAL]
 
 
@@ -82,6 +83,7 @@ def test_kv_at_the_wrong_rate_is_caught(broken_kv: None) -> None:
     slope = kv_update(found(axis="repeat"))
     assert slope.expected == 0
     assert not slope.ok
+    assert slope.slope is not None
     assert slope.slope < -0.5
 
 
@@ -101,16 +103,18 @@ def test_hidden_matrices_pass_along_width() -> None:
 
 
 def test_a_hidden_rate_without_its_width_is_caught(broken_hidden: None) -> None:
-    of = found(axis="width", values=[1, 2, 4])["gqa-mup"]
+    report = checked(coordinate_spec(SMALL | {"axis": "width", "values": [1, 2, 4]}))
+    of = report.slopes["gqa-mup"]
     missed = {key: of[key[0]][key[1]] for key in HIDDEN}
     assert all(slope.expected == pytest.approx(0) for slope in missed.values())
-    assert all(slope.slope > 0.3 for slope in missed.values())
-    assert not passed(of)
+    assert all((slope.slope or 0) > 0.3 for slope in missed.values())
+    assert not report.passed
 
 
 def test_a_size_that_is_no_number_does_not_pass() -> None:
-    of = found(axis="width", values=[1, 2], hyperparameters={"learning_rate": 1e30}, seeds=1)
-    assert not passed(of["gqa-mup"])
+    wild = {"hyperparameters": {"learning_rate": 1e30}, "seeds": 1}
+    report = checked(coordinate_spec(SMALL | {"axis": "width", "values": [1, 2]} | wild))
+    assert not report.passed
 
 
 def test_any_model_can_be_checked() -> None:
@@ -128,8 +132,8 @@ def test_any_model_can_be_checked() -> None:
         }
         return GraniteForCausalLM(GraniteConfig(**config_of(shape, **by)))
 
-    spec = validate(CoordinateSpec, SMALL | {"axis": "width", "values": [1, 4]}, "check")
-    of = slopes(spec, list(measure(spec, batches, build)))["gqa-mup"]
+    spec = coordinate_spec(SMALL | {"axis": "width", "values": [1, 4]})
+    of = checked(spec, build).slopes["gqa-mup"]
     assert [key for key in HIDDEN if not of[key[0]][key[1]].ok] == []
     logits = of[Role.UNEMBEDDING][Quantity.ACTIVATION]
     assert (logits.expected, logits.ok) == (pytest.approx(-0.5), True)
