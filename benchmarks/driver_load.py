@@ -102,7 +102,7 @@ class Simulated:
             pack, training = packs.popleft()
             training.drop(source.report(pack, training.advance()))
             if training.done:
-                source.finish(pack)
+                source.finish(pack, training.details())
             else:
                 packs.append((pack, training))
         self.seconds.append(time.monotonic() - began)

@@ -162,7 +162,7 @@ def train(source: Source, pack: PackSpec, curves: list[Array | None], deviations
                 news.append(evaluation(member.number, step, float(losses[rung])))
                 told += 1
         pruned |= source.report(pack, news)
-    source.finish(pack)
+    source.finish(pack, ())
     return told
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proxytune.config.shape import Shape
 from proxytune.errors import PackTooLarge, RunError
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from tests.packs import hyperparameters, members, pack
 
 SHAPE = Shape(d_model=16, n_layers=1, n_heads=2, n_kv_heads=1, seq_len=16)
@@ -59,6 +59,13 @@ class Bowl:
             self._file.write_text(json.dumps([e.model_dump() for e in self._curve]))
         news, self._told = self._curve[self._told :], len(self._curve)
         return news
+
+    def details(self) -> Sequence[MemberDetails]:
+        if not self._pack.details:
+            return ()
+        return [
+            MemberDetails(number=m.number, step_losses=(2.0, None)) for m in self._pack.members
+        ]
 
     def train(self, step: int) -> None:
         """What another kind of pack does differently."""
@@ -210,6 +217,7 @@ class Recording:
         self.given: list[str] = []
         self.heard: dict[str, list[Evaluation]] = {}
         self.finished: list[str] = []
+        self.details: dict[str, list[MemberDetails]] = {}
         self.failed: list[tuple[str, str]] = []
         self.split: list[str] = []
         self.most_in_training = 0
@@ -228,8 +236,9 @@ class Recording:
         steps = {e.step for e in evaluations}
         return frozenset().union(*(self._drops.get((pack.name, s), frozenset()) for s in steps))
 
-    def finish(self, pack: PackSpec) -> None:
+    def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
         self.finished.append(pack.name)
+        self.details[pack.name] = list(details)
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         self.failed.append((pack.name, reason))

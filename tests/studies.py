@@ -87,7 +87,7 @@ def train(source: PackSource, pack: PackSpec, steps: Sequence[int] = STEPS) -> N
     for step in steps:
         out |= source.report(pack, [e for e in told(pack, step) if e.number not in out])
     if LAST in steps:
-        source.finish(pack)
+        source.finish(pack, ())
 
 
 def train_all(source: PackSource) -> list[PackSpec]:

@@ -25,9 +25,9 @@ ROOMS = {
     "storage": "errors packs",
     "search": "errors config packs storage",
     "records": "errors files config packs",
-    "transfer": "errors files config packs scaling models training",
+    "transfer": "errors files config packs",
     "coordinates": "config scaling data models",
-    "evidence": "errors config packs",
+    "evidence": "config packs",
     "plan": "errors config packs",
     "doctor": "home",
     "workflows": "__version__ errors home files config packs scaling data models training "

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from proxytune.cli.options import YAML_FILE, as_json, print_json, stores, warn
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.settings import print_settings
 from proxytune.cli.tables import loss, percent, table_of
 
 if TYPE_CHECKING:
     from proxytune.packs.pack import Evaluation
 
+MARKS = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: "[yellow]?[/]   "}
+
 
 @click.command()
 @click.option("--target", required=True, type=YAML_FILE, help="The target's YAML file.")
 @click.option("--study", "name", help="Default: the study completed last.")
 @click.option("--no-check", is_flag=True, help="Stop after projecting.")
+@address
 @as_json
 @stores
 def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **where: Any) -> None:
@@ -59,7 +62,7 @@ def _print_check(check: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(table)
     for criterion in check["criteria"]:
-        mark = "[green]pass[/]" if criterion["passed"] else "[red]FAIL[/]"
+        mark = MARKS[criterion["passed"]]
         console.print(f"{mark}  {criterion['name']}: {criterion['reason']}")
     console.print(f"verdict: [bold]{check['verdict']}[/]")
 

@@ -1,14 +1,14 @@
 """The packs of an evidence run: one a parameterization, shape and seed, with all values in it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from proxytune.config.axis import coordinate
 from proxytune.config.base import Spec
 from proxytune.config.evidence import EvidenceSpec
-from proxytune.errors import RunError
-from proxytune.packs.pack import Evaluation, Member, PackSpec
+from proxytune.packs.fixed import PackRun
+from proxytune.packs.pack import Member, PackSpec
 
 
 class PackKey(NamedTuple):
@@ -41,100 +41,53 @@ class Point(Spec):
         return PackKey(self.parameterization, self.coordinate, self.seed)
 
 
-class EvidenceSource:
-    """Gives out the packs that are not done (a PackSource; see search/executor.py)."""
+def evidence_packs(spec: EvidenceSpec, tokens: Path, done: Collection[PackKey]) -> list[PackSpec]:
+    """The packs that are not done."""
+    return [_pack(spec, key, tokens) for key in pack_keys(spec) if key not in done]
 
-    def __init__(
-        self,
-        spec: EvidenceSpec,
-        tokens: Path,
-        done: Collection[PackKey],
-        keep: Callable[[Sequence[Point]], None],
-    ) -> None:
-        """`keep` is called with all points of a pack once it is done."""
-        self._spec, self._tokens, self._keep = spec, tokens, keep
-        self._packs = {key: self._pack(key) for key in pack_keys(spec) if key not in done}
-        self._waiting = list(self._packs.values())
-        self._last: dict[PackKey, dict[int, Evaluation]] = {}
-        self._trained: dict[PackKey, set[int]] = {}
-        self._lost: list[str] = []
 
-    def next_pack(self) -> PackSpec | None:
-        """The next pack that is not done."""
-        return self._waiting.pop(0) if self._waiting else None
-
-    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
-        """Keeps every member's last evaluation; nobody is dropped."""
-        self._last.setdefault(self._key(pack), {}).update({e.number: e for e in evaluations})
-        return frozenset()
-
-    def finish(self, pack: PackSpec) -> None:
-        """Hands on the pack's points; those of halves, when both are done."""
-        key = self._key(pack)
-        members, last = self._packs[key].members, self._last[key]
-        self._trained.setdefault(key, set()).update(m.number for m in pack.members)
-        if len(self._trained[key]) < len(members):
-            return
-        self._keep(
-            [
-                Point(
-                    parameterization=key.parameterization,
-                    coordinate=key.coordinate,
-                    seed=key.seed,
-                    value=getattr(member.hyperparameters, self._spec.hyperparameter),
-                    loss=None if last[n].diverged else last[n].validation_loss,
-                    seconds=last[n].seconds,
-                )
-                for n, member in enumerate(members)
-            ]
+def points_of(spec: EvidenceSpec, run: PackRun) -> list[Point]:
+    """The points of a finished pack, in the order of its members."""
+    key = _key(spec, run.pack)
+    ends = {member.number: run.evaluations(member.number)[-1] for member in run.pack.members}
+    return [
+        Point(
+            parameterization=key.parameterization,
+            coordinate=key.coordinate,
+            seed=key.seed,
+            value=getattr(member.hyperparameters, spec.hyperparameter),
+            loss=None if ends[member.number].diverged else ends[member.number].validation_loss,
+            seconds=ends[member.number].seconds,
         )
+        for member in run.pack.members
+    ]
 
-    def fail(self, pack: PackSpec, reason: str) -> None:
-        """A lost pack leaves a gap, which `require_whole` tells of."""
-        self._lost.append(f"{self._key(pack)}: {reason}")
 
-    def too_large(self, pack: PackSpec) -> None:
-        """Goes on in halves."""
-        self._waiting[:0] = pack.halves()
+def _key(spec: EvidenceSpec, pack: PackSpec) -> PackKey:
+    at = coordinate(spec.axis, pack.shape)
+    return PackKey(pack.parameterization.label, at, pack.data_seed)
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether all packs were given out."""
-        return not self._waiting
 
-    def require_whole(self) -> None:
-        """Raises RunError that lists packs that were lost."""
-        if self._lost:
-            raise RunError("packs were lost, so run it again: " + "; ".join(self._lost))
-
-    def _key(self, pack: PackSpec) -> PackKey:
-        """Of a whole pack, or of part of one."""
-        at = coordinate(self._spec.axis, pack.shape)
-        return PackKey(pack.parameterization.label, at, pack.data_seed)
-
-    def _pack(self, key: PackKey) -> PackSpec:
-        spec = self._spec
-        rules = next(p for p in spec.parameterizations if p.label == key.parameterization)
-        shape = next(s for s in spec.shapes() if coordinate(spec.axis, s) == key.coordinate)
-        fixed = spec.hyperparameters
-        return PackSpec(
-            name="-".join(map(str, key)),
-            shape=shape,
-            base=spec.base,
-            parameterization=rules,
-            training=spec.training,
-            data_seed=key.seed,
-            tokens=self._tokens,
-            threads=spec.execution.cpus_per_pack,
-            members=tuple(
-                Member(
-                    number=number,
-                    seed=key.seed,
-                    hyperparameters=fixed.model_copy(update={spec.hyperparameter: 2.0**x}),
-                )
-                for number, x in enumerate(spec.grid.log2_values())
-            ),
+def _pack(spec: EvidenceSpec, key: PackKey, tokens: Path) -> PackSpec:
+    rules = next(p for p in spec.parameterizations if p.label == key.parameterization)
+    shape = next(s for s in spec.shapes() if coordinate(spec.axis, s) == key.coordinate)
+    members = [
+        Member(
+            number=number,
+            seed=key.seed,
+            hyperparameters=spec.hyperparameters.model_copy(update={spec.hyperparameter: 2.0**x}),
         )
+        for number, x in enumerate(spec.grid.log2_values())
+    ]
+    return PackSpec.of_experiment(
+        spec,
+        "-".join(map(str, key)),
+        members,
+        parameterization=rules,
+        tokens=tokens,
+        seed=key.seed,
+        shape=shape,
+    )
 
 
 def pack_keys(spec: EvidenceSpec) -> list[PackKey]:

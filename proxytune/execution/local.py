@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Sequence
 
 from proxytune.errors import PackTooLarge, RunError
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackSource, Result, RunnerFactory, refuse
 
 
@@ -35,8 +35,8 @@ class LocalExecutor:
         while True:
             try:
                 evaluations = training.send(drop)
-            except StopIteration:
-                return source.finish(pack)
+            except StopIteration as end:
+                return source.finish(pack, end.value)
             except PackTooLarge as error:
                 return refuse(source, pack, str(error))
             except RunError:
@@ -48,11 +48,11 @@ class LocalExecutor:
 
     def _training(
         self, pack: PackSpec
-    ) -> Generator[Sequence[Evaluation], Collection[int] | None, None]:
-        """Evaluations of a pack; whom to drop is sent back."""
+    ) -> Generator[Sequence[Evaluation], Collection[int] | None, Sequence[MemberDetails]]:
+        """Evaluations of a pack, and its details at the end; whom to drop is sent back."""
         runner = self._start(pack)
         while True:
             # Also of one that was done when it was taken up: its end may not have been heard.
             runner.drop((yield runner.advance()) or ())
             if runner.done:
-                return
+                return runner.details()

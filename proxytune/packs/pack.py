@@ -1,9 +1,11 @@
 """A pack on its way to a worker, and what comes back: the contract of search and training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from proxytune.config.base import Spec
+from proxytune.config.experiment import ExperimentSpec
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
@@ -44,8 +46,43 @@ class PackSpec(Spec):
     """File that the pack's state is kept in, atomically, at every evaluation; None: nowhere."""
     threads: int = 1
     """CPU threads."""
+    details: bool = False
+    """Whether the members' details are asked for at the end: a check judges by them."""
 
-    def of(self, name: str, members: tuple[Member, ...]) -> Self:
+    @classmethod
+    def of_experiment(
+        cls,
+        experiment: ExperimentSpec,
+        name: str,
+        members: Sequence[Member],
+        *,
+        parameterization: Parameterization,
+        tokens: Path,
+        seed: int,
+        shape: Shape | None = None,
+        training: TrainingSpec | None = None,
+        checkpoint: Path | None = None,
+        details: bool = False,
+    ) -> Self:
+        """A pack of an experiment: its proxy and its training, where nothing else is said.
+
+        `seed` is that of the order of batches.
+        """
+        return cls(
+            name=name,
+            shape=shape or experiment.proxy,
+            base=experiment.base,
+            parameterization=parameterization,
+            training=training or experiment.training,
+            data_seed=seed,
+            tokens=tokens,
+            members=tuple(members),
+            checkpoint=checkpoint,
+            threads=experiment.execution.cpus_per_pack,
+            details=details,
+        )
+
+    def part(self, name: str, members: tuple[Member, ...]) -> Self:
         """Some of the members as a pack of their own, with a checkpoint of its own if any."""
         checkpoint = self.checkpoint and self.checkpoint.with_stem(name)
         return self.model_copy(update={"name": name, "members": members, "checkpoint": checkpoint})
@@ -57,7 +94,7 @@ class PackSpec(Spec):
         """
         middle = (len(self.members) + 1) // 2
         parts = (self.members[:middle], self.members[middle:])
-        return tuple(self.of(f"{self.name}-{part[0].number}", part) for part in parts if part)
+        return tuple(self.part(f"{self.name}-{part[0].number}", part) for part in parts if part)
 
 
 class Evaluation(Spec):
@@ -81,3 +118,15 @@ class Evaluation(Spec):
     """The member's share of the pack's time since its start."""
     diverged: bool = False
     """The loss was not finite, or too high to come back."""
+
+
+class MemberDetails(Spec):
+    """What a member has to tell at its end, besides its evaluations."""
+
+    number: int
+    """The member's number."""
+    step_losses: tuple[float | None, ...] | None = None
+    """Training loss at every step, nats per token, None where it is not finite; None in all where
+    the trainer does not know them."""
+    updates: dict[str, float] | None = None
+    """Relative update ‖W − W₀‖/‖W₀‖ over the whole run, by role; None if it was not measured."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 
 Result = TypeVar("Result")
 
@@ -28,6 +28,9 @@ class PackRunner(Protocol):
     def done(self) -> bool:
         """Whether no member is in training any more."""
 
+    def details(self) -> Sequence[MemberDetails]:
+        """Called once the pack is done: what its spec asks for, as far as the trainer knows it."""
+
 
 RunnerFactory = Callable[[PackSpec], PackRunner]
 """Starts a pack, from its checkpoint if there is one. A function of a module: Ray pickles it."""
@@ -42,8 +45,8 @@ class PackSource(Protocol):
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
         """Called after every `advance`; returns the members to drop. Repeated ones are ignored."""
 
-    def finish(self, pack: PackSpec) -> None:
-        """Called once the pack is done."""
+    def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
+        """Called once the pack is done, with what its runner's `details` gave."""
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         """Called when the pack is lost and will not be tried again."""

@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState as OptunaState
 
 from proxytune.config.study import StudySpec
-from proxytune.packs.pack import Evaluation, Member, PackSpec
+from proxytune.packs.pack import Evaluation, Member, MemberDetails, PackSpec
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.pruners import pruner
 from proxytune.search.samplers import sampler, suggest
@@ -86,7 +86,7 @@ class SearchSource:
         # A pack that was restored may hold members that were dropped since its checkpoint.
         return frozenset(self._pruned & {e.number for e in evaluations})
 
-    def finish(self, pack: PackSpec) -> None:
+    def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
         """The pack's checkpoint has served."""
         self._checkpoint(pack.name).unlink(missing_ok=True)
 
@@ -107,7 +107,7 @@ class SearchSource:
         self._pack_size = min(self._pack_size, smaller)
         self._study.set_user_attr(PACK_SIZE, self._pack_size)
         living = tuple(member for member in pack.members if member.number in self._live)
-        for half in pack.of(pack.name, living).halves():
+        for half in pack.part(pack.name, living).halves():
             _hand_on(self._checkpoint(pack.name), self._checkpoint(half.name))
             for member in half.members:
                 self._live[member.number].set_user_attr(PACK, half.name)
@@ -156,26 +156,23 @@ class SearchSource:
         return sampler(self._spec.search.sampler, self._spec.seed, number)
 
     def _pack(self, name: str, trials: Sequence[optuna.Trial]) -> PackSpec:
-        spec = self._spec
         self._live |= {trial.number: trial for trial in trials}
-        return PackSpec(
-            name=name,
-            shape=spec.proxy,
-            base=spec.base,
-            parameterization=spec.parameterization,
-            training=spec.training,
-            data_seed=spec.seed,
+        members = [
+            Member(
+                number=trial.number,
+                seed=trial.user_attrs[SEED],
+                hyperparameters=self._spec.hyperparameters_of(trial.params),
+            )
+            for trial in trials
+        ]
+        return PackSpec.of_experiment(
+            self._spec,
+            name,
+            members,
+            parameterization=self._spec.parameterization,
             tokens=self._tokens,
-            members=tuple(
-                Member(
-                    number=trial.number,
-                    seed=trial.user_attrs[SEED],
-                    hyperparameters=spec.hyperparameters_of(trial.params),
-                )
-                for trial in trials
-            ),
+            seed=self._spec.seed,
             checkpoint=self._checkpoint(name),
-            threads=spec.execution.cpus_per_pack,
         )
 
     def _checkpoint(self, pack: str) -> Path:

@@ -20,7 +20,7 @@ from typing import Self
 from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError, RunError
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackSource
 from proxytune.storage.open import exchange
 
@@ -195,9 +195,9 @@ class _Guarded:
         self._lease.require()
         return self._source.report(pack, evaluations)
 
-    def finish(self, pack: PackSpec) -> None:
+    def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
         self._lease.require()
-        self._source.finish(pack)
+        self._source.finish(pack, details)
 
     def fail(self, pack: PackSpec, reason: str) -> None:
         self._lease.require()

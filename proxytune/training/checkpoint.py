@@ -31,6 +31,8 @@ class Checkpoint:
     moments: Sequence[dict[str, Tensor]]
     curve: list[Evaluation]
     """Every evaluation so far, dropped members included: the driver may not have heard of all."""
+    step_losses: dict[int, list[float]]
+    """Training loss at every step by member, where the pack is asked for details; else empty."""
 
     def save(self, path: Path) -> None:
         """Replaces the file; one that is there is always whole."""
@@ -42,6 +44,7 @@ class Checkpoint:
             "weights": self.weights,
             "moments": list(self.moments),
             "curve": json.dumps([e.model_dump() for e in self.curve]),
+            "step_losses": self.step_losses,
         }
 
         def write(new: Path) -> None:
@@ -83,6 +86,7 @@ class Checkpoint:
                 raise ValueError(f"its version is {version}, and not {VERSION}")
             pack = PackSpec.model_validate_json(saved.pop("pack"))
             curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
+            saved.setdefault("step_losses", {})
             return cls(pack=pack, curve=curve, **saved)
         except (
             *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),

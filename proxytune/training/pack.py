@@ -15,12 +15,13 @@ from proxytune.data.batches import training_batch, validation_batches
 from proxytune.data.tokens import TokenData
 from proxytune.models.parametrize import build_model, pack_groups
 from proxytune.models.transformer import PackedTransformer
-from proxytune.packs.pack import Evaluation, PackSpec
-from proxytune.scaling.projection import project
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
+from proxytune.scaling.projection import Projection, project
 from proxytune.training.checkpoint import Checkpoint
 from proxytune.training.memory import keep_freed_memory, within_memory
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.schedule import lr_factor
+from proxytune.training.updates import relative_updates
 
 BATCHES_AHEAD = 32
 """Batches that are sent to the device together."""
@@ -59,6 +60,8 @@ class PackTrainer:
             self._build()
         else:
             self._curve = [e for e in saved.curve if e.number in self._seconds]
+            for number in self._step_losses:
+                self._step_losses[number] += saved.step_losses.get(number, [])
             self._seconds |= {e.number: e.seconds for e in self._curve}
             self._take_up(saved)
 
@@ -71,10 +74,6 @@ class PackTrainer:
     def model(self) -> PackedTransformer:
         """The members in training."""
         return self._model
-
-    def step_losses(self, number: int) -> list[float]:
-        """The training loss of a member at every step of this process, nats a token."""
-        return self._step_losses[number]
 
     @within_memory()
     def advance(self) -> Sequence[Evaluation]:
@@ -100,15 +99,48 @@ class PackTrainer:
             self._members = tuple(m for m in self._members if m.number not in numbers)
             self._take_up(state)
 
+    @within_memory()
+    def details(self) -> Sequence[MemberDetails]:
+        """Step losses and relative updates, if they are asked for; see PackRunner."""
+        if not self._pack.details:
+            return ()
+        updates = self._updates()
+        return [
+            MemberDetails(
+                number=number,
+                step_losses=tuple(_finite(loss) for loss in losses),
+                updates=updates.get(number),
+            )
+            for number, losses in self._step_losses.items()
+        ]
+
+    def _updates(self) -> dict[int, dict[str, float]]:
+        """Relative updates by member; a member that diverged has none."""
+        if not self._members:
+            return {}
+        # The initial weights are a pure function of the spec, so nobody had to keep them.
+        start = self._initial(self._projections())
+        return {
+            member.number: {str(role): size for role, size in of_member.items()}
+            for place, member in enumerate(self._members)
+            for of_member in [relative_updates(start, self._model, place)]
+        }
+
+    def _projections(self) -> list[Projection]:
+        pack = self._pack
+        return [
+            project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
+            for member in self._members
+        ]
+
+    def _initial(self, projections: Sequence[Projection]) -> PackedTransformer:
+        """The members' models as they start, on the CPU."""
+        return build_model(self._pack.shape, projections, [m.seed for m in self._members])
+
     def _build(self) -> None:
         """Fresh models and optimizer for the members."""
-        pack, members = self._pack, self._members
-        projections = [
-            project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
-            for member in members
-        ]
-        model = build_model(pack.shape, projections, [member.seed for member in members])
-        self._model = model.to(self._device)
+        pack, members, projections = self._pack, self._members, self._projections()
+        self._model = self._initial(projections).to(self._device)
         self._optimizer = PackedAdamW(
             pack_groups(self._model, projections),
             beta1_K=self._of_members([member.hyperparameters.beta1 for member in members]),
@@ -124,6 +156,7 @@ class PackTrainer:
             weights=self._model.state_dict(),
             moments=self._optimizer.state(),
             curve=self._curve,
+            step_losses=self._step_losses if self._pack.details else {},
         )
 
     def _take_up(self, state: Checkpoint) -> None:

@@ -15,11 +15,16 @@ from proxytune.scaling.rules import HIDDEN_ROLES, Role
 
 
 @torch.no_grad()
-def relative_updates(before: PackedTransformer, after: PackedTransformer) -> dict[Role, float]:
-    """‖W − W₀‖ / ‖W₀‖ of a pack of one, by role; the mean over the role's parameters."""
+def relative_updates(
+    before: PackedTransformer, after: PackedTransformer, member: int
+) -> dict[Role, float]:
+    """‖W − W₀‖ / ‖W₀‖ of one member of a pack, by role; the mean over the role's parameters.
+
+    `member` is its place in the pack.
+    """
     ratios: dict[Role, list[float]] = {}
     for old, new in zip(parameters(before), parameters(after), strict=True):
-        start, end = old.tensor.cpu()[0], new.tensor.cpu()[0]
+        start, end = old.tensor[member].cpu(), new.tensor[member].cpu()
         ratio = _norm(end - start, old.role) / _norm(start, old.role)
         ratios.setdefault(old.role, []).append(ratio)
     return {role: sum(values) / len(values) for role, values in ratios.items()}

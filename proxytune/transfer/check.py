@@ -1,6 +1,7 @@
 """The check run: target and proxy train at the same base hyperparameters, on the same batches."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,15 +9,13 @@ from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
 from proxytune.config.target import TargetSpec
-from proxytune.models.parametrize import build_model
-from proxytune.packs.pack import Evaluation, Member, PackSpec
-from proxytune.scaling.projection import project
-from proxytune.scaling.rules import Role
-from proxytune.training.pack import PackTrainer
-from proxytune.training.updates import relative_updates
+from proxytune.errors import RunError
+from proxytune.packs.fixed import FixedPacks, PackRun
+from proxytune.packs.pack import Evaluation, Member, MemberDetails, PackSpec
 
-OnEvaluation = Callable[[str, Evaluation], None]
+OnEvaluation = Callable[[str, Evaluation], object]
 """Called with "proxy" or "target" after each evaluation."""
+SIDES = ("proxy", "target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,10 @@ class Run:
 
     shape: Shape
     evaluations: tuple[Evaluation, ...]
-    step_losses: tuple[float, ...]
-    """Training loss at every step, nats a token."""
-    updates: dict[Role, float]
-    """Relative update over the whole run, by role."""
+    step_losses: tuple[float, ...] | None
+    """Training loss at every step, nats per token; None if the trainer does not tell it."""
+    updates: dict[str, float] | None
+    """Relative update over the whole run, by role; None if it was not measured."""
 
     @property
     def diverged(self) -> bool:
@@ -54,15 +53,14 @@ def check_shape(study: StudySpec, target: TargetSpec) -> Shape:
     return shape.at(vocab_size=study.proxy.vocab_size, seq_len=study.proxy.seq_len)
 
 
-def run_check(
+def check_packs(
     study: StudySpec,
     target: TargetSpec,
     hyperparameters: BaseHyperparameters,
     tokens: Path,
-    threads: int,
-    on_evaluation: OnEvaluation,
-) -> CheckRun:
-    """Trains proxy and target from a seed that no trial of the study used."""
+    checkpoints: Path,
+) -> list[PackSpec]:
+    """The packs of proxy and target, from a seed that no trial of the study used."""
     training = study.training
     if target.check.steps is not None:
         evaluations = min(training.evaluations, target.check.steps)
@@ -70,45 +68,58 @@ def run_check(
             update={"steps": target.check.steps, "evaluations": evaluations}
         )
     seed = study.seed + 1 + study.selection.seeds
-
-    def train(name: str, shape: Shape) -> Run:
-        pack = PackSpec(
-            name=name,
-            shape=shape,
-            base=study.base,
+    shapes = (study.proxy, check_shape(study, target))
+    return [
+        PackSpec.of_experiment(
+            study,
+            f"check-{target.name}-{side}",
+            [Member(number=0, seed=seed, hyperparameters=hyperparameters)],
             parameterization=study.parameterization,
-            training=training,
-            data_seed=seed,
             tokens=tokens,
-            members=(Member(number=0, seed=seed, hyperparameters=hyperparameters),),
-            threads=threads,
+            seed=seed,
+            shape=shape,
+            training=training,
+            checkpoint=checkpoints / f"check-{target.name}-{side}.pt",
+            details=True,
         )
-        return _train(pack, on_evaluation)
-
-    return CheckRun(
-        proxy=train("proxy", study.proxy),
-        target=train("target", check_shape(study, target)),
-        warmup_steps=round(hyperparameters.warmup_fraction * training.steps),
-    )
+        for side, shape in zip(SIDES, shapes, strict=True)
+    ]
 
 
-def _train(pack: PackSpec, on_evaluation: OnEvaluation) -> Run:
-    trainer = PackTrainer(pack)
-    evaluations: list[Evaluation] = []
-    while not trainer.done:
-        for evaluation in trainer.advance():
-            evaluations.append(evaluation)
-            on_evaluation(pack.name, evaluation)
+def fixed_packs(packs: Sequence[PackSpec], on_evaluation: OnEvaluation) -> FixedPacks:
+    """What an executor is given; `on_evaluation` hears which side an evaluation is of."""
+
+    def tell(run: PackRun, evaluations: Sequence[Evaluation]) -> None:
+        for evaluation in evaluations:
+            on_evaluation(run.pack.name.rpartition("-")[2], evaluation)
+
+    return FixedPacks(packs, on_evaluations=tell)
+
+
+def check_run(packs: FixedPacks) -> CheckRun:
+    """Both runs, once their packs have trained. Raises RunError if one of them was lost."""
+    if packs.lost:
+        raise RunError(
+            f"{'; '.join(packs.lost)}; run the same command again, give the target a smaller "
+            "check_shape, or project without a check: --no-check"
+        )
+    proxy, target = packs.runs.values()
+    (member,) = proxy.pack.members
+    warmup = member.hyperparameters.warmup_fraction * proxy.pack.training.steps
+    return CheckRun(proxy=_run(proxy), target=_run(target), warmup_steps=round(warmup))
+
+
+def _run(run: PackRun) -> Run:
+    details = run.details.get(0, MemberDetails(number=0))
     return Run(
-        shape=pack.shape,
-        evaluations=tuple(evaluations),
-        step_losses=tuple(trainer.step_losses(0)),
-        updates={} if evaluations[-1].diverged else _updates(pack, trainer),
+        shape=run.pack.shape,
+        evaluations=run.evaluations(0),
+        step_losses=_numbers(details.step_losses),
+        updates=details.updates,
     )
 
 
-def _updates(pack: PackSpec, trainer: PackTrainer) -> dict[Role, float]:
-    # The initial weights are a pure function of the spec, so nobody had to keep them.
-    (member,) = pack.members
-    projection = project(member.hyperparameters, pack.base, pack.shape, pack.parameterization)
-    return relative_updates(build_model(pack.shape, [projection], [member.seed]), trainer.model)
+def _numbers(losses: Sequence[float | None] | None) -> tuple[float, ...] | None:
+    if losses is None:
+        return None
+    return tuple(math.nan if loss is None else loss for loss in losses)

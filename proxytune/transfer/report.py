@@ -37,8 +37,8 @@ def check_document(run: CheckRun, verdict: Verdict) -> dict[str, Any]:
             for proxy, target in zip(run.proxy.evaluations, run.target.evaluations, strict=False)
         ],
         "updates": {
-            str(role): {"proxy": run.proxy.updates.get(role), "target": size}
-            for role, size in run.target.updates.items()
+            role: {"proxy": (run.proxy.updates or {}).get(role), "target": size}
+            for role, size in (run.target.updates or {}).items()
         },
         "verdict": verdict.word,
         "reasons": [f"{c.name}: {c.reason}" for c in verdict.criteria],

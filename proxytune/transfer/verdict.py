@@ -17,7 +17,8 @@ class Criterion:
     """One criterion and what was found."""
 
     name: str
-    passed: bool
+    passed: bool | None
+    """None where the trainer did not tell what it takes to judge."""
     reason: str
     """In words, with numbers."""
     numbers: dict[str, float]
@@ -25,14 +26,14 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Pass if every criterion passed."""
+    """Pass if no criterion failed."""
 
     criteria: tuple[Criterion, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether all criteria passed."""
-        return all(criterion.passed for criterion in self.criteria)
+        """Whether no criterion failed."""
+        return all(criterion.passed is not False for criterion in self.criteria)
 
     @property
     def word(self) -> str:
@@ -61,6 +62,8 @@ def _no_spike(run: CheckRun, check: CheckSpec) -> Criterion:
 
     0 where there are too few steps to compare.
     """
+    if run.target.step_losses is None:
+        return _not_measured("no spike", "the training loss at every step")
     sums = np.cumsum([0.0, *run.target.step_losses[run.warmup_steps :]])
     averaged = (sums[SPIKE_WINDOW:] - sums[:-SPIKE_WINDOW]) / SPIKE_WINDOW
     rises = averaged - np.minimum.accumulate(averaged)
@@ -98,11 +101,10 @@ def _wider_is_better(run: CheckRun) -> Criterion:
 
 def _updates(run: CheckRun, check: CheckSpec) -> Criterion:
     """The relative update of each role, target over proxy."""
-    ratios = {
-        role: size / run.proxy.updates[role]
-        for role, size in run.target.updates.items()
-        if run.proxy.updates[role] > 0
-    }
+    proxy, target = run.proxy.updates, run.target.updates
+    if proxy is None or target is None:
+        return _not_measured("update sizes", "relative updates")
+    ratios = {role: size / proxy[role] for role, size in target.items() if proxy[role] > 0}
     if not ratios:
         return Criterion("update sizes", False, "training moved no weight of the proxy", {})
     worst = max(ratios, key=lambda role: _factor(ratios[role]))
@@ -113,8 +115,12 @@ def _updates(run: CheckRun, check: CheckSpec) -> Criterion:
         f"relative updates are {min(ratios.values()):.2f} to {max(ratios.values()):.2f} times "
         f"the proxy's, farthest for {worst} (allowed 1/{check.update_ratio:g} to "
         f"{check.update_ratio:g})",
-        {str(role): ratio for role, ratio in ratios.items()},
+        ratios,
     )
+
+
+def _not_measured(name: str, needed: str) -> Criterion:
+    return Criterion(name, None, f"not measured: the trainer does not tell {needed}", {})
 
 
 def _factor(ratio: float) -> float:

@@ -13,8 +13,9 @@ from proxytune.config.load import load_evidence, require_readable
 from proxytune.errors import InputError, RunError
 from proxytune.evidence.findings import findings
 from proxytune.evidence.report import draw, evidence_document
-from proxytune.evidence.source import EvidenceSource, Point, grid_of, pack_keys
+from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
 from proxytune.files import write_json
+from proxytune.packs.fixed import FixedPacks, PackRun
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
 from proxytune.storage.lock import only_process
@@ -64,23 +65,25 @@ def _train(
     ]
     done = {point.key for point in kept}
 
-    def keep(points: Sequence[Point]) -> None:
+    def keep(run: PackRun) -> None:
+        points = points_of(spec, run)
         rows = [point.model_dump() | columns for point in points]
         data_set.write_part(keys.index(points[0].key), rows)
         kept.extend(points)
         on_pack(points, len({point.key for point in kept}), len(keys))
 
-    source = EvidenceSource(spec, tokens, done, keep)
-    if not source.exhausted:
+    packs = FixedPacks(evidence_packs(spec, tokens, done), on_finished=keep)
+    if not packs.exhausted:
         try:
             with workspace.executor(spec) as executor:
-                executor.run(source)
+                executor.run(packs)
         except KeyboardInterrupt:
             raise RunError(
                 f"stopped with {len({p.key for p in kept})} of {len(keys)} packs done; "
                 "the same command goes on from here"
             ) from None
-    source.require_whole()
+    if packs.lost:
+        raise RunError(f"run it again: {'; '.join(packs.lost)}")
     return kept
 
 

@@ -8,6 +8,7 @@ from proxytune.config.execution import ExecutionSpec
 from proxytune.config.shape import Shape
 from proxytune.config.training import TrainingSpec
 from proxytune.errors import RunError, StorageLost
+from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.ports import Executor
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.plan.pack_size import pack_size
@@ -15,7 +16,7 @@ from proxytune.records.recorder import Recorder, Undelivered
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study
 from proxytune.storage.lease import Lease
-from proxytune.transfer.selection import Candidate, Confirmation
+from proxytune.transfer.selection import Candidate, confirmation_packs, select
 from proxytune.workflows.calibration import calibration_of, remember_too_large
 from proxytune.workflows.workspace import Workspace
 
@@ -112,10 +113,11 @@ class StudyRun:
             raise RunError(
                 f"study {study.name!r}: no trial has a finite loss; search lower learning rates"
             )
-        confirmation = Confirmation(study.spec, top, self._workspace.tokens(study.spec))
-        executor.run(self._lease.guard(confirmation))
+        tokens = self._workspace.tokens(study.spec)
+        packs = FixedPacks(confirmation_packs(study.spec, top, tokens))
+        executor.run(self._lease.guard(packs))
         self._lease.require()
-        study.complete(confirmation.selection().model_dump(mode="json"))
+        study.complete(select(study.name, top, packs).model_dump(mode="json"))
 
     def _calibrated(self) -> tuple[Path, Shape, TrainingSpec, ExecutionSpec]:
         """Where calibrations are kept, and what this one is of."""

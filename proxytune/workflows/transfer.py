@@ -5,19 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from proxytune.config.load import load_target, require_scalable
-from proxytune.errors import InputError
+from proxytune.config.study import StudySpec
+from proxytune.errors import InputError, Interrupted, RunError
+from proxytune.packs.pack import PackSpec
 from proxytune.plan.cost import cost_document
 from proxytune.records.mlflow import MlflowSink
 from proxytune.scaling.table import projection_document
 from proxytune.search.study import Study
-from proxytune.transfer.check import CheckRun, OnEvaluation, run_check
+from proxytune.transfer.check import (
+    CheckRun,
+    OnEvaluation,
+    check_packs,
+    check_run,
+    fixed_packs,
+)
 from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
 from proxytune.transfer.selection import Selection
 from proxytune.transfer.verdict import Verdict, judge
 from proxytune.workflows.studies import find_studies, find_study
 from proxytune.workflows.study_run import candidates
-from proxytune.workflows.workspace import Workspace, cores
+from proxytune.workflows.workspace import Workspace
 
 
 def run_transfer(
@@ -48,14 +56,38 @@ def run_transfer(
     if not check:
         write_documents(document, folder)
         return document
-    run = run_check(spec, goal, best, workspace.tokens(spec), cores(), on_evaluation)
+    packs = check_packs(
+        spec, goal, best, workspace.tokens(spec), workspace.paths.packs(study.name)
+    )
+    run = _train(workspace, spec, packs, on_evaluation)
     verdict = judge(run, goal.check)
     document["check"] = check_document(run, verdict)
     files = write_documents(document, folder)
     draw(folder / "check.png", candidates(trials), selection, run, verdict)
     files.append(folder / "check.png")
+    for pack in packs:
+        if pack.checkpoint is not None:
+            pack.checkpoint.unlink(missing_ok=True)
     workspace.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
     return document
+
+
+def _train(
+    workspace: Workspace, spec: StudySpec, packs: Sequence[PackSpec], on_evaluation: OnEvaluation
+) -> CheckRun:
+    """The check run, trained where the study's packs train; what was trained before is used.
+
+    Raises RunError if it was stopped, or a pack of it was lost.
+    """
+    source = fixed_packs(packs, on_evaluation)
+    try:
+        with workspace.executor(spec) as executor:
+            executor.run(source)
+    except KeyboardInterrupt:
+        raise RunError("the check was stopped; the same command resumes it") from None
+    except Interrupted as error:
+        raise RunError(f"{error}; the same command resumes the check") from None
+    return check_run(source)
 
 
 def _selection(study: Study) -> Selection:

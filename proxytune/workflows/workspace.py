@@ -1,6 +1,5 @@
 """Where a project keeps things, and what trains for it."""
 
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,8 +93,3 @@ class Workspace:
     def opened_optuna(self) -> "BaseStorage":
         """Optuna's storage, made if need be."""
         return open_storage(self.paths.journal, self.storage)
-
-
-def cores() -> int:
-    """Threads for a run that has this machine for itself."""
-    return len(os.sched_getaffinity(0))

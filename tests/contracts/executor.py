@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxytune.errors import PackTooLarge, RunError
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor, PackSource
 from tests.fakes import Recording, bowl_pack, start_bowl
 from tests.packs import TRAINING
@@ -60,6 +60,17 @@ class ExecutorContract:
 
     def test_what_a_pack_told_before_it_failed_has_arrived(self, ran: Recording) -> None:
         assert [ran.steps("broken", n) for n in range(3)] == [[FIRST]] * 3
+
+    def test_details_arrive_where_they_are_asked_for(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        asked, plain = bowl_pack("asked", tmp_path), bowl_pack("plain", tmp_path)
+        source = Recording([asked.model_copy(update={"details": True}), plain])
+        executor.run(source)
+        assert source.details["asked"] == [
+            MemberDetails(number=number, step_losses=(2.0, None)) for number in range(3)
+        ]
+        assert source.details["plain"] == []
 
     def test_a_pack_that_ended_unheard_is_heard(self, executor: Executor, tmp_path: Path) -> None:
         pack = bowl_pack("whole", tmp_path)

@@ -8,9 +8,10 @@ import pytest
 
 from proxytune.config.evidence import EvidenceSpec
 from proxytune.config.load import validate
-from proxytune.errors import InputError, RunError
-from proxytune.evidence.source import EvidenceSource, Point, grid_of, pack_keys
+from proxytune.errors import InputError
+from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
 from proxytune.execution.local import LocalExecutor
+from proxytune.packs.fixed import FixedPacks
 from proxytune.training.pack import start_pack
 
 DOCUMENT: dict[str, Any] = {
@@ -32,9 +33,12 @@ def spec(**changes: object) -> EvidenceSpec:
 def run(of: EvidenceSpec, tokens: Path, done: Sequence[Point] = ()) -> list[Point]:
     """The points of the packs that were not done."""
     points: list[Point] = []
-    source = EvidenceSource(of, tokens, {p.key for p in done}, points.extend)
-    LocalExecutor(start_pack).run(source)
-    source.require_whole()
+    packs = FixedPacks(
+        evidence_packs(of, tokens, {p.key for p in done}),
+        on_finished=lambda run: points.extend(points_of(of, run)),
+    )
+    LocalExecutor(start_pack).run(packs)
+    assert packs.lost == []
     return points
 
 
@@ -68,15 +72,6 @@ def test_divergence_is_a_point(tokens: Path) -> None:
     points = run(hopeless, tokens)
     assert [point.loss is None for point in points[:3]] == [False, True, True]
     assert grid_of(hopeless, points)["gqa-mup"][0][0][1:] == [float("inf")] * 2
-
-
-def test_a_lost_pack_is_told_of(tokens: Path) -> None:
-    source = EvidenceSource(spec(), tokens, (), lambda points: None)
-    pack = source.next_pack()
-    assert pack is not None
-    source.fail(pack, "its worker was lost")
-    with pytest.raises(RunError, match=r"packs were lost, so run it again: .*its worker was"):
-        source.require_whole()
 
 
 @pytest.mark.parametrize(

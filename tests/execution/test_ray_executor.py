@@ -13,7 +13,7 @@ import pytest
 from proxytune.config.execution import ExecutionSpec
 from proxytune.errors import Interrupted
 from proxytune.execution.ray.quiet import hush
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor
 from tests.clusters import Cluster
 from tests.contracts.executor import FIRST, STEPS, ExecutorContract
@@ -188,9 +188,9 @@ def test_a_node_without_the_tokens_is_sent_them(
     ]
 
     class Vanishing(Recording):
-        def finish(self, pack: PackSpec) -> None:
+        def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
             shutil.rmtree(tokens, ignore_errors=True)
-            super().finish(pack)
+            super().finish(pack, details)
 
     source = Vanishing(packs)
     member.run(source)

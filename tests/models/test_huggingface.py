@@ -72,7 +72,7 @@ def test_granite_trains_as_our_own_model(tokens: Path) -> None:
     training = TrainingSpec(steps=40, batch_size=4, evaluations=1, clip_norm=None)
     spec = pack(TARGET, tokens, members(TUNED), training=training)
     spec = spec.model_copy(update={"base": BASE})
-    own = start_pack(spec)
+    own = start_pack(spec.model_copy(update={"details": True}))
     own.advance()
 
     settings = {"base": BASE, "target": TARGET, "hyperparameters": TUNED}
@@ -101,7 +101,8 @@ def test_granite_trains_as_our_own_model(tokens: Path) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 1
-    assert own.step_losses(0) == pytest.approx(losses, abs=1e-4)
+    (details,) = own.details()
+    assert details.step_losses == pytest.approx(losses, abs=1e-4)
 
 
 def test_a_folded_llama_trains_as_a_granite_with_multipliers(tokens: Path) -> None:

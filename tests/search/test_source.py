@@ -131,7 +131,7 @@ def test_samplers_go_on_when_everything_diverges(storage: BaseStorage, sampler: 
         source.report(
             pack, [evaluation(m.number, FIRST, None, diverged=True) for m in pack.members]
         )
-        source.finish(pack)
+        source.finish(pack, ())
     assert states(storage) == [TrialState.DIVERGED] * 12
 
 
@@ -153,7 +153,7 @@ def test_a_lost_pack_fails_the_members_without_a_result_and_says_why(
 
 def test_the_checkpoint_goes_with_its_pack(storage: BaseStorage, tmp_path: Path) -> None:
     source = source_of(storage, study_spec(), checkpoints=tmp_path)
-    for end in (source.finish, lambda pack: source.fail(pack, "lost")):
+    for end in (lambda pack: source.finish(pack, ()), lambda pack: source.fail(pack, "lost")):
         pack = next_pack(source)
         assert pack.checkpoint is not None
         pack.checkpoint.touch()

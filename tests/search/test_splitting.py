@@ -8,15 +8,16 @@ from optuna.storages import BaseStorage
 
 from proxytune.config.evidence import EvidenceSpec
 from proxytune.errors import PackTooLarge
-from proxytune.evidence.source import EvidenceSource, Point
+from proxytune.evidence.source import Point, evidence_packs, points_of
 from proxytune.execution.local import LocalExecutor
+from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
 from proxytune.search.trials import PACK
 from proxytune.training.pack import PackTrainer, start_pack
-from proxytune.transfer.selection import Confirmation
+from proxytune.transfer.selection import confirmation_packs, select
 from tests.fakes import SHAPE, evaluation
 from tests.packs import TRAINING, hyperparameters, members, pack
 from tests.studies import (
@@ -146,9 +147,10 @@ def test_a_split_is_told(storage: BaseStorage) -> None:
 
 def test_a_confirmation_is_the_same_in_halves(tokens: Path) -> None:
     def confirm(start: type[PackTrainer]) -> list[float | None]:
-        source = Confirmation(STUDY, candidates(3.0, 3.1, 3.2), tokens)
-        LocalExecutor(start).run(source)
-        selection = source.selection()
+        of = candidates(3.0, 3.1, 3.2)
+        packs = FixedPacks(confirmation_packs(STUDY, of, tokens))
+        LocalExecutor(start).run(packs)
+        selection = select("small", of, packs)
         assert selection.tokens == 3 * 2 * STUDY.training.tokens(STUDY.proxy.seq_len)
         by_number = sorted(selection.candidates, key=lambda c: c.number)
         return [loss for candidate in by_number for loss in candidate.confirmed]
@@ -172,9 +174,12 @@ def test_evidence_is_the_same_in_halves(tokens: Path) -> None:
 
     def points(start: type[PackTrainer]) -> list[Point]:
         kept: list[Point] = []
-        source = EvidenceSource(spec, tokens, (), kept.extend)
-        LocalExecutor(start).run(source)
-        source.require_whole()
+        packs = FixedPacks(
+            evidence_packs(spec, tokens, ()),
+            on_finished=lambda run: kept.extend(points_of(spec, run)),
+        )
+        LocalExecutor(start).run(packs)
+        assert packs.lost == []
         return kept
 
     whole, halves = points(PackTrainer), points(Limited)

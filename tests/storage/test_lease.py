@@ -189,7 +189,7 @@ def test_a_driver_that_was_paused_too_long_writes_nothing_more(place: Place) -> 
             lambda: guarded.report(pack, told(pack, 4)),
             lambda: guarded.fail(pack, "lost"),
             lambda: guarded.too_large(pack),
-            lambda: guarded.finish(pack),
+            lambda: guarded.finish(pack, ()),
             guarded.next_pack,
         ):
             with pytest.raises(RunError, match=says):

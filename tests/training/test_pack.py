@@ -10,7 +10,7 @@ import torch
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.shape import Shape
 from proxytune.errors import RunError
-from proxytune.packs.pack import Evaluation, Member
+from proxytune.packs.pack import Evaluation, Member, MemberDetails
 from proxytune.training.pack import PackTrainer, start_pack
 from tests.packs import hyperparameters, members, pack
 
@@ -200,3 +200,46 @@ def test_training_learns(shape: Shape, tokens: Path) -> None:
     assert curve[-1][2] is not None
     assert curve[0][2] is not None
     assert curve[-1][2] < curve[0][2]
+
+
+def test_details_are_told_where_they_are_asked_for(shape: Shape, tokens: Path) -> None:
+    spec = pack(shape, tokens, members(VARIED[0], HOPELESS))
+    plain = start_pack(spec)
+    train(plain)
+    assert plain.details() == ()
+    trainer = start_pack(spec.model_copy(update={"details": True}))
+    train(trainer)
+    sound, hopeless = trainer.details()
+    assert sound.step_losses is not None
+    assert len(sound.step_losses) == spec.training.steps
+    assert sound.updates is not None
+    assert {"query", "embedding", "norm"} <= set(sound.updates)
+    assert hopeless.updates is None
+    assert hopeless.step_losses is not None
+    assert None in hopeless.step_losses
+
+
+def test_a_member_leaves_the_details_that_it_leaves_alone(shape: Shape, tokens: Path) -> None:
+    def details(of: Sequence[Member]) -> list[MemberDetails]:
+        trainer = start_pack(pack(shape, tokens, of).model_copy(update={"details": True}))
+        train(trainer)
+        return list(trainer.details())
+
+    for together, member in zip(details(members(*VARIED)), members(*VARIED), strict=True):
+        (alone,) = details([member])
+        assert together.step_losses == pytest.approx(alone.step_losses, rel=1e-5)
+        assert together.updates == pytest.approx(alone.updates, rel=1e-4)
+
+
+def test_details_survive_a_restore(shape: Shape, tokens: Path, tmp_path: Path) -> None:
+    spec = pack(shape, tokens, members(*VARIED), checkpoint=tmp_path / "pack.pt")
+    spec = spec.model_copy(update={"details": True})
+    stopped = start_pack(spec)
+    stopped.advance()
+    resumed = start_pack(spec)
+    train(resumed)
+    unbroken = start_pack(spec.model_copy(update={"checkpoint": None}))
+    train(unbroken)
+    for ours, theirs in zip(resumed.details(), unbroken.details(), strict=True):
+        assert ours.step_losses == pytest.approx(theirs.step_losses, rel=1e-5)
+        assert ours.updates == pytest.approx(theirs.updates, rel=1e-4)

@@ -52,7 +52,7 @@ def run(
         shape=shape,
         evaluations=tuple(evaluation(10 * i, loss) for i, loss in enumerate(losses, start=1)),
         step_losses=tuple(step_losses),
-        updates={} if diverged else {role: updates.get(role, update) for role in Role},
+        updates=None if diverged else {role: updates.get(role, update) for role in Role},
     )
 
 

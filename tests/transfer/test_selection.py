@@ -9,19 +9,21 @@ import pytest
 from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
 from proxytune.execution.local import LocalExecutor
+from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import PackSource
 from proxytune.training.pack import start_pack
-from proxytune.transfer.selection import Candidate, Confirmation, Selection
+from proxytune.transfer.selection import Candidate, Selection, confirmation_packs, select
 from tests.transfer.examples import STUDY, candidates, evaluation
 
 Losses = Callable[[int, int], float | None]
 """Final loss by candidate and seed."""
 
 
-def confirmation(of: list[Candidate], seeds: int = 2) -> Confirmation:
+def confirmation(of: list[Candidate], seeds: int = 2) -> FixedPacks:
     selection = STUDY.selection.model_copy(update={"seeds": seeds})
-    return Confirmation(STUDY.model_copy(update={"selection": selection}), of, Path("tokens"))
+    study = STUDY.model_copy(update={"selection": selection})
+    return FixedPacks(confirmation_packs(study, of, Path("tokens")))
 
 
 def tell(source: PackSource, losses: Losses) -> None:
@@ -34,23 +36,23 @@ def tell(source: PackSource, losses: Losses) -> None:
         before = [evaluation(10, 0.5, number) for number in ends]
         for told in (before, list(ends.values()), before):
             source.report(pack, told)
-        source.finish(pack)
+        source.finish(pack, ())
 
 
-def select(of: list[Candidate], losses: Losses, seeds: int = 2) -> Selection:
-    source = confirmation(of, seeds)
-    tell(source, losses)
-    return source.selection()
+def selected(of: list[Candidate], losses: Losses, seeds: int = 2) -> Selection:
+    packs = confirmation(of, seeds)
+    tell(packs, losses)
+    return select(STUDY.name, of, packs)
 
 
 def test_the_lucky_trial_loses_to_a_steadier_one() -> None:
-    selection = select(candidates(3.0, 3.1), lambda number, seed: [3.4, 3.2][number])
+    selection = selected(candidates(3.0, 3.1), lambda number, seed: [3.4, 3.2][number])
     assert [c.number for c in selection.candidates] == [1, 0]
     assert selection.best.hyperparameters == candidates(3.0, 3.1)[1].hyperparameters
 
 
 def test_mean_and_standard_error_are_those_of_the_fresh_seeds() -> None:
-    best = select(candidates(9.0), lambda _, seed: 3.0 + 0.2 * seed, seeds=3).best
+    best = selected(candidates(9.0), lambda _, seed: 3.0 + 0.2 * seed, seeds=3).best
     # Seeds 1, 2, 3: none is the study's own.
     assert best.confirmed == pytest.approx((3.2, 3.4, 3.6))
     assert best.mean == pytest.approx(3.4)
@@ -58,11 +60,11 @@ def test_mean_and_standard_error_are_those_of_the_fresh_seeds() -> None:
 
 
 def test_one_seed_leaves_the_error_unknown() -> None:
-    assert select(candidates(9.0), lambda *_: 3.0, seeds=1).best.standard_error is None
+    assert selected(candidates(9.0), lambda *_: 3.0, seeds=1).best.standard_error is None
 
 
 def test_divergence_on_one_fresh_seed_ranks_last() -> None:
-    selection = select(
+    selection = selected(
         candidates(3.0, 3.1, 3.2),
         lambda number, seed: None if (number, seed) == (0, 2) else 3.0 + number,
     )
@@ -71,24 +73,25 @@ def test_divergence_on_one_fresh_seed_ranks_last() -> None:
 
 
 def test_without_seeds_the_search_s_best_is_taken_as_it_is() -> None:
-    selection = select(candidates(3.2, 3.0, 3.1), lambda *_: 9.0, seeds=0)
+    selection = selected(candidates(3.2, 3.0, 3.1), lambda *_: 9.0, seeds=0)
     assert [c.number for c in selection.candidates] == [1, 2, 0]
     assert selection.best.mean == 3.0
     assert selection.best.standard_error is None
 
 
 def test_equal_losses_leave_the_search_s_order() -> None:
-    selection = select(candidates(3.1, 3.0), lambda *_: 3.5)
+    selection = selected(candidates(3.1, 3.0), lambda *_: 3.5)
     assert [c.number for c in selection.candidates] == [1, 0]
 
 
 def test_candidates_that_all_diverge_are_refused() -> None:
     with pytest.raises(RunError, match=r"^study 'small': each of its best 2 trials diverged"):
-        select(candidates(3.0, 3.1), lambda number, seed: None if seed == number + 1 else 3.0)
+        selected(candidates(3.0, 3.1), lambda number, seed: None if seed == number + 1 else 3.0)
 
 
 def test_a_lost_pack_is_not_taken_for_divergence() -> None:
-    source = confirmation(candidates(3.0, 3.1))
+    of = candidates(3.0, 3.1)
+    source = confirmation(of)
     first = source.next_pack()
     assert first is not None
     source.fail(first, "its worker was lost")
@@ -97,7 +100,7 @@ def test_a_lost_pack_is_not_taken_for_divergence() -> None:
         r"^study 'small': confirmation-1 was lost \(its worker was lost\); .*study run small$"
     )
     with pytest.raises(RunError, match=message):
-        source.selection()
+        select(STUDY.name, of, source)
 
 
 def test_a_pack_a_fresh_seed_with_all_candidates_as_in_the_search() -> None:
@@ -124,12 +127,11 @@ def test_real_training_is_confirmed(tokens: Path) -> None:
     study: StudySpec = STUDY
     good, bad = candidates(3.0, 2.9)
     hopeless = bad.hyperparameters.model_copy(update={"learning_rate": 1e30})
-    source = Confirmation(
-        study, [good, bad.model_copy(update={"hyperparameters": hopeless})], tokens
-    )
+    of = [good, bad.model_copy(update={"hyperparameters": hopeless})]
+    packs = FixedPacks(confirmation_packs(study, of, tokens))
     with LocalExecutor(start_pack) as executor:
-        executor.run(source)
-    selection = source.selection()
+        executor.run(packs)
+    selection = select(study.name, of, packs)
     assert [c.number for c in selection.candidates] == [0, 1]
     first, second = selection.best.confirmed
     assert first is not None

@@ -15,10 +15,11 @@ from ray.tune.search import Searcher
 
 from proxytune.errors import Interrupted, PackTooLarge, RunError
 from proxytune.execution.ray.tokens import Shipment, unpack
-from proxytune.packs.pack import Evaluation, PackSpec
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackRunner, PackSource, RunnerFactory, refuse
 
-EVALUATIONS, ERROR, TOO_LARGE, STOP = "evaluations", "error", "too_large", "stop"
+EVALUATIONS, DETAILS = "evaluations", "details"
+ERROR, TOO_LARGE, STOP = "error", "too_large", "stop"
 IN_CREATION = "an error raised in its creation task"
 """Ray's words for an actor that died before it was one."""
 WATCH_SECONDS = 5.0
@@ -125,7 +126,8 @@ class Packs(Searcher):
         if STOP in result:
             raise RunError(result[STOP])
         if reason is None:
-            self.source.finish(pack)
+            details = [MemberDetails.model_validate(d) for d in result.get(DETAILS, ())]
+            self.source.finish(pack, details)
         elif TOO_LARGE in result:
             refuse(self.source, pack, reason)
         else:
@@ -208,6 +210,7 @@ class PackTrainable(tune.Trainable):
                 self._runner = self.config["start"](unpack(pack, self.config["tokens"]))
             self._runner.drop(self._dropped)
             evaluations = self._runner.advance()
+            details = self._runner.details() if self._runner.done else ()
         except PackTooLarge as error:
             # The actor goes on to the next pack, which needs the memory.
             self._runner = None
@@ -217,8 +220,11 @@ class PackTrainable(tune.Trainable):
         except Exception as error:
             # The pack's own mistake: trying again would only make it again.
             return {ERROR: f"{type(error).__name__}: {error}", "done": True}
-        told = [evaluation.model_dump() for evaluation in evaluations]
-        return {EVALUATIONS: told, "done": self._runner.done}
+        return {
+            EVALUATIONS: [evaluation.model_dump() for evaluation in evaluations],
+            DETAILS: [of_member.model_dump() for of_member in details],
+            "done": self._runner.done,
+        }
 
     def drop(self, numbers: list[int]) -> None:
         """Notes whom the next step is to take out: it tells what goes wrong in it."""

@@ -1,0 +1,106 @@
+"""Packs that are known before the first one trains, and what became of each.
+
+A search asks for its packs one by one; a confirmation, an evidence run and a check know theirs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
+
+
+@dataclass
+class PackRun:
+    """One pack, as far as it has got; its halves count as the pack itself."""
+
+    pack: PackSpec
+    details: dict[int, MemberDetails] = field(default_factory=dict)
+    """By member, once it has ended; none from a trainer that has nothing to tell."""
+    losses: list[str] = field(default_factory=list)
+    """Why the pack, or a half of it, was lost."""
+    _curves: dict[int, dict[int, Evaluation]] = field(default_factory=dict)
+    _ended: set[int] = field(default_factory=set)
+
+    def evaluations(self, number: int) -> tuple[Evaluation, ...]:
+        """A member's evaluations so far, by step."""
+        curve = self._curves.get(number, {})
+        return tuple(curve[step] for step in sorted(curve))
+
+    def hear(self, evaluations: Sequence[Evaluation]) -> None:
+        """Keeps evaluations; of a step that is told again, the last one counts."""
+        for evaluation in evaluations:
+            self._curves.setdefault(evaluation.number, {})[evaluation.step] = evaluation
+
+    def end(self, part: PackSpec, details: Sequence[MemberDetails]) -> None:
+        """Notes that the pack, or a half of it, has trained to its end."""
+        self.details |= {member.number: member for member in details}
+        self._ended |= {member.number for member in part.members}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every member has trained to its end."""
+        return len(self._ended) == len(self.pack.members)
+
+
+OnEvaluations = Callable[[PackRun, Sequence[Evaluation]], object]
+OnFinished = Callable[[PackRun], object]
+
+
+class FixedPacks:
+    """Gives out a list of packs (a PackSource) and keeps what it hears; nobody is dropped."""
+
+    def __init__(
+        self,
+        packs: Sequence[PackSpec],
+        on_evaluations: OnEvaluations = lambda run, evaluations: None,
+        on_finished: OnFinished = lambda run: None,
+    ) -> None:
+        """`on_evaluations` hears of every evaluation, `on_finished` of every finished pack."""
+        self.runs = {pack.name: PackRun(pack) for pack in packs}
+        """What became of each pack, by its name."""
+        self._of = dict(self.runs)
+        """The same, and by the names of halves."""
+        self._waiting = list(packs)
+        self._on_evaluations, self._on_finished = on_evaluations, on_finished
+
+    def next_pack(self) -> PackSpec | None:
+        """The next pack of the list, or half of one that did not fit."""
+        return self._waiting.pop(0) if self._waiting else None
+
+    def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
+        """Keeps every evaluation."""
+        run = self._of[pack.name]
+        run.hear(evaluations)
+        self._on_evaluations(run, evaluations)
+        return frozenset()
+
+    def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
+        """Keeps the details."""
+        run = self._of[pack.name]
+        run.end(pack, details)
+        if run.finished:
+            self._on_finished(run)
+
+    def fail(self, pack: PackSpec, reason: str) -> None:
+        """Keeps the reason, for `lost`."""
+        self._of[pack.name].losses.append(reason)
+
+    def too_large(self, pack: PackSpec) -> None:
+        """Continues with the halves."""
+        halves = pack.halves()
+        self._of |= {half.name: self._of[pack.name] for half in halves}
+        self._waiting[:0] = halves
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all packs were given out."""
+        return not self._waiting
+
+    @property
+    def lost(self) -> list[str]:
+        """Each lost pack with the reason; empty if every one has trained to its end."""
+        return [
+            f"{name} was lost ({reason})"
+            for name, run in self.runs.items()
+            for reason in run.losses
+        ]
