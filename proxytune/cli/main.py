@@ -6,6 +6,7 @@ from proxytune import __version__
 from proxytune.cli.coord_check import coord_check
 from proxytune.cli.doctor import doctor
 from proxytune.cli.evidence import evidence
+from proxytune.cli.init import init
 from proxytune.cli.plan import plan
 from proxytune.cli.scaling import scaling
 from proxytune.cli.study import study
@@ -36,5 +37,5 @@ def main() -> None:
     """Tune on small GQA-μP proxies, train large."""
 
 
-for command in (plan, study, transfer, scaling, coord_check, evidence, ui, doctor):
+for command in (init, plan, study, transfer, scaling, coord_check, evidence, ui, doctor):
     main.add_command(command)
