@@ -26,8 +26,16 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Loads the library when it is first asked for: the commands start without torch."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "proxytune.models.library")), name)
+if not TYPE_CHECKING:  # A checker would take every name for one that is there.
+
+    def __getattr__(name: str) -> Any:
+        """Loads what is asked for: `import proxytune` alone loads no torch.
+
+        Raises InputError where a library that it needs is not installed.
+        """
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from proxytune.libraries import libraries_in_words
+
+        with libraries_in_words():
+            return getattr(import_module(_HOMES.get(name, "proxytune.models.library")), name)

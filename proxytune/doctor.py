@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxytune.home import Home
+from proxytune.libraries import INSTALL, LIBRARIES
 
 OLDEST_PYTHON = (3, 11)
-PACKAGES = ("torch", "ray", "optuna", "mlflow", "pyarrow", "scipy", "matplotlib")
 LEAST_FREE_GB = 2.0
-INSTALL = "pip install -c constraints.txt ."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in PACKAGES:
+    for name in LIBRARIES.values():
         try:
             yield Finding(name, True, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:

@@ -13,6 +13,7 @@ STUDIES = PACKAGE.parent / "studies"
 
 ROOMS = {
     "errors": "",
+    "libraries": "errors",
     "home": "errors",
     "files": "errors",
     "config": "__version__ errors",
@@ -22,17 +23,17 @@ ROOMS = {
     "models": "errors config scaling",
     "training": "errors files config packs scaling data models",
     "execution": "__init__ errors files config packs",
-    "storage": "errors packs",
+    "storage": "errors libraries packs",
     "search": "errors config packs storage",
     "records": "errors files config packs",
     "transfer": "errors files config packs",
     "coordinates": "config scaling data models",
     "evidence": "config packs",
     "plan": "errors config packs",
-    "doctor": "home",
+    "doctor": "home libraries",
     "workflows": "__version__ errors home files config packs scaling data models training "
     "execution storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors config packs scaling search records coordinates evidence "
+    "cli": "__version__ errors libraries config packs scaling search records coordinates evidence "
     "doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""

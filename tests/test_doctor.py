@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from proxytune import doctor
 from proxytune.doctor import examine
 from proxytune.home import Home
+from proxytune.libraries import INSTALL, LIBRARIES
 from tests.commands import proxytune
 
 
@@ -33,8 +33,8 @@ def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
 def test_what_is_missing_comes_with_what_mends_it_and_exit_code_1(
     flag: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setitem(LIBRARIES, "no_such_package", "no-such-package")
     result = proxytune("doctor", "--home", tmp_path, *flag)
     assert result.exit_code == 1
     assert "no-such-package" in result.stdout
-    assert doctor.INSTALL in result.stdout
+    assert INSTALL in result.stdout

@@ -13,6 +13,7 @@ from proxytune.cli.study import study
 from proxytune.cli.transfer import transfer
 from proxytune.cli.ui import ui
 from proxytune.errors import InputError, RunError
+from proxytune.libraries import libraries_in_words
 
 
 class _BadInput(click.ClickException):
@@ -24,7 +25,8 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with libraries_in_words():
+                return super().invoke(ctx)
         except InputError as error:
             raise _BadInput(str(error)) from None
         except RunError as error:

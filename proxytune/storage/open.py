@@ -11,6 +11,7 @@ from sqlalchemy import column, insert, table, update
 from sqlalchemy.exc import IntegrityError
 
 from proxytune.errors import InputError, masked
+from proxytune.libraries import not_installed
 from proxytune.storage.journal import Journal
 from proxytune.storage.outage import outlast
 
@@ -58,9 +59,7 @@ def _engine_options(url: str) -> dict[str, Any]:
 def _missing_driver(error: ImportError) -> str:
     # Optuna wraps what Python raised, which knows the driver's name.
     driver = getattr(error.__cause__, "name", None) or error.name
-    if driver == "psycopg":
-        return "psycopg is not installed; pip install 'proxytune[postgres]'"
-    return f"its driver {driver} is not installed"
+    return f"its driver {not_installed(str(driver))}"
 
 
 def empty_storage() -> BaseStorage:
