@@ -1,1 +1,1 @@
-"""What users write, as validated types; mistakes are told in words."""
+"""What users write, as validated types; mistakes are reported in words."""

@@ -1,4 +1,4 @@
-"""Shapes along one axis of a proxy: what coordinate checks and evidence vary, all else kept."""
+"""Shapes along one axis of a proxy: coordinate checks and evidence vary only that axis."""
 
 from typing import Literal
 
@@ -17,9 +17,9 @@ WidthGrows = Literal["head_dim", "heads"]
 def along(axis: AxisName, proxy: Shape, value: int, grows: WidthGrows = "head_dim") -> Shape:
     """The shape at one value of an axis.
 
-    width: `value` times as wide, in head_dim or in the number of heads, with the repeat factor
-    kept; depth: `value` times as deep; repeat: at repeat factor `value`. Raises InputError for a
-    repeat factor that does not divide n_heads.
+    width: `value` times as wide, by larger or by more heads, at the same repeat factor; depth:
+    `value` times as deep; repeat: with repeat factor `value`. Raises InputError for a repeat
+    factor that does not divide n_heads.
     """
     if axis == "depth":
         return proxy.at(n_layers=proxy.n_layers * value)
@@ -37,7 +37,7 @@ def along(axis: AxisName, proxy: Shape, value: int, grows: WidthGrows = "head_di
 
 
 def coordinate(axis: AxisName, shape: Shape) -> int:
-    """Where a shape stands on an axis: its d_model, n_layers or repeat factor."""
+    """The position of a shape on an axis: its d_model, n_layers or repeat factor."""
     return {"width": shape.d_model, "depth": shape.n_layers, "repeat": shape.repeat}[axis]
 
 
@@ -45,26 +45,27 @@ class AxisSpec(ExperimentSpec):
     """An experiment at several shapes along one axis, under one or several parameterizations."""
 
     axis: AxisName
-    """width, depth or repeat."""
+    """The dimension that varies."""
     values: tuple[PositiveInt, ...] = Field(
         default_factory=lambda seen: _default_values(seen["axis"], seen["proxy"]), min_length=2
     )
-    """width, depth: multiples of the proxy's; repeat: repeat factors. Ascending. Default: powers
-    of two, up to 4, 8, or what n_heads allows."""
+    """For width and depth, multiples of the proxy's; for repeat, repeat factors. In ascending
+    order. Default: powers of two, up to 4 (width), 8 (depth) or 16 (repeat; those that divide
+    n_heads)."""
     width_grows: WidthGrows = "head_dim"
-    """How a wider shape gets its heads: larger ones, or more of them."""
+    """How a wider shape gets its heads: head_dim makes them larger, heads adds more of them."""
     parameterizations: tuple[Parameterization, ...] = Field(
         (Parameterization(name="gqa-mup"), Parameterization(name="sp")), min_length=1
     )
-    """What is compared, on the same initial draws and batches."""
+    """The parameterizations to compare, on the same initial weights and batches."""
     seeds: PositiveInt = 3
-    """Seeds of initial weights and batches; spreads are over them."""
+    """Number of seeds for initial weights and batches; intervals are over these seeds."""
 
     @field_validator("values")
     @classmethod
     def _shapes_exist(cls, values: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         if list(values) != sorted(set(values)):
-            raise PydanticCustomError("order", "must ascend, each value once")
+            raise PydanticCustomError("order", "must be in ascending order, each value once")
         axis, proxy = info.data.get("axis"), info.data.get("proxy")
         if axis is not None and proxy is not None:
             try:

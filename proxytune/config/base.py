@@ -1,11 +1,11 @@
-"""What all specs and reports have in common: frozen, strict about keys, and plain to print."""
+"""What all specs and reports have in common: they are frozen, and refuse unknown keys."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""Names of studies and targets. They become folder names: nothing in them can leave a folder."""
+"""Names of studies and targets. They become folder names, so they hold no path separators."""
 
 
 class Spec(BaseModel):

@@ -1,4 +1,4 @@
-"""evidence.yaml: a base hyperparameter tried on a grid at several shapes along an axis."""
+"""evidence.yaml: one base hyperparameter, tried on a grid at several shapes along an axis."""
 
 import math
 
@@ -11,14 +11,14 @@ from proxytune.config.experiment import require_allowed, require_known
 
 
 class Grid(Spec):
-    """Values of a hyperparameter, evenly spaced in their logarithm, both ends included."""
+    """Values of a hyperparameter, evenly spaced on a log scale, both ends included."""
 
     low: PositiveFloat
     """Lowest value."""
     high: PositiveFloat
     """Highest value, above low."""
     points: int = Field(9, ge=3)
-    """Values in all, at least 3."""
+    """Number of values."""
 
     @field_validator("high")
     @classmethod
@@ -36,15 +36,15 @@ class Grid(Spec):
 
 
 class EvidenceSpec(AxisSpec):
-    """Does the optimal base hyperparameter stay put, along one axis, under each rule set?
+    """Does the best value of a base hyperparameter stay the same along one axis?
 
-    The first of `values` is the shape that is tuned on; the others are what it is tuned for.
+    The first of `values` is the shape to tune on; the others are the shapes to carry it to.
     """
 
     hyperparameter: str = "learning_rate"
-    """The base hyperparameter that is tried."""
+    """The base hyperparameter to vary."""
     grid: Grid
-    """Its values; those of one shape and seed train as one pack."""
+    """Its values. All values of one shape and seed train as one pack."""
 
     @field_validator("hyperparameter")
     @classmethod

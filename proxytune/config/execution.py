@@ -1,4 +1,4 @@
-"""The execution part of a study: where packs train."""
+"""The execution block: where packs train."""
 
 from typing import Literal
 
@@ -8,17 +8,17 @@ from proxytune.config.base import Spec
 
 
 class ExecutionSpec(Spec):
-    """Where packs train."""
+    """Where packs train, and what each of them gets."""
 
     executor: Literal["ray", "local"] = "ray"
-    """ray: Ray Tune over all workers; local: in this process, one pack after another."""
+    """ray: Ray Tune, on all workers; local: in this process, one pack after another."""
     cpus_per_pack: PositiveInt = 1
-    """CPU cores, and threads, a pack takes."""
+    """CPU cores for each pack, and its number of threads."""
     gpus_per_pack: float | None = Field(None, ge=0)
-    """GPUs a pack takes, fractions allowed; null: 1 where there are GPUs, else 0."""
+    """GPUs for each pack; fractions are allowed. null: 1 if there are GPUs, else 0."""
     max_packs: PositiveInt | None = None
-    """Packs in training at once; null: as many as the cluster holds. Of a larger number some wait,
-    and an autoscaling cluster grows for them."""
+    """Packs that train at the same time. null: as many as fit on the cluster. With a larger number
+    some packs wait, and an autoscaling cluster grows for them."""
     max_failures: int = Field(4, ge=0)
-    """Workers, or nodes under them, that a pack may lose in a row without getting any further.
-    With one more it has failed. Nodes that are pre-empted often go several at a time."""
+    """How many times in a row a pack may lose its worker or node without making progress. One more
+    and the pack fails. Preemptible nodes often disappear several at a time."""

@@ -1,4 +1,4 @@
-"""What every experiment on proxies states: the shape, what it trains on, and for how long."""
+"""What all experiments on proxies have in common: shape, data, training, execution."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -15,31 +15,32 @@ from proxytune.config.training import TrainingSpec
 
 BYTES_VOCABULARY = 256
 SCHEMA_VERSION = 1
-"""Of files and stored studies; a change that an older program would misread is a new one."""
+"""Version of files and stored studies. It rises with any change that an older program would
+misread."""
 
 
 class ExperimentSpec(Spec):
-    """A proxy with its base, data and training."""
+    """A proxy with its base shape, data and training."""
 
     schema_version: Literal[1] = 1
-    """SCHEMA_VERSION of the program that it was written for."""
+    """Version of this file format."""
     name: str = Field(pattern=NAME_PATTERN)
-    """Names the experiment everywhere; default: the file's name."""
+    """Name of the experiment, used in every store and folder. Default: the file's name."""
     proxy: Shape
-    """The small shape that is trained."""
+    """The small shape to train."""
     base: Shape = Field(
         default_factory=lambda seen: seen["proxy"].at(n_kv_heads=seen["proxy"].n_heads)
     )
     """The shape at which every multiplier is 1. Default: the proxy's, at repeat factor 1."""
     data: DataSpec = DataSpec()
-    """The corpus."""
+    """The corpus to train on."""
     training: TrainingSpec = TrainingSpec()
     """Length, batch and schedule of each training run."""
     hyperparameters: BaseHyperparameters = Field(
         default_factory=lambda seen: BaseHyperparameters.defaults_at(seen["base"].d_model),
         validate_default=True,
     )
-    """Base hyperparameters that are not searched."""
+    """Values of the base hyperparameters that are not searched."""
     execution: ExecutionSpec = ExecutionSpec()
     """Where packs train."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -72,7 +73,7 @@ class ExperimentSpec(Spec):
 
 
 def require_same_style(one: Shape, other: Shape) -> None:
-    """Refuses two shapes between which no rule scales: another MLP, QK-norm or tying.
+    """Refuses two shapes that differ in MLP, QK-norm or tying: no rule scales between them.
 
     Raises PydanticCustomError, since validators call it.
     """
@@ -89,7 +90,7 @@ def require_same_style(one: Shape, other: Shape) -> None:
 def require_allowed(
     at: str, name: str, values: Iterable[float], fixed: BaseHyperparameters
 ) -> None:
-    """Refuses values that the hyperparameter `name` cannot have; `at` is the field they are in.
+    """Refuses values that the hyperparameter `name` cannot have; `at` is their field.
 
     Raises PydanticCustomError, since validators call it.
     """
@@ -110,6 +111,6 @@ def require_allowed(
 
 
 def require_known(at: str, name: str) -> None:
-    """Refuses what is no base hyperparameter; `at` as above."""
+    """Refuses a name that is not a base hyperparameter; `at` is its field."""
     if name not in BaseHyperparameters.model_fields:
         raise PydanticCustomError("unknown_hyperparameter", "", {"at": at, "name": name})

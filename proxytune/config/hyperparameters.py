@@ -1,4 +1,4 @@
-"""Base hyperparameters: what a study searches, free of any shape."""
+"""Base hyperparameters: what a study searches, independent of any shape."""
 
 from typing import Annotated
 
@@ -10,26 +10,26 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class BaseHyperparameters(Spec):
-    """The settings of the base shape; a parameterization turns them into those of any other."""
+    """The settings at the base shape; a parameterization turns them into those of other shapes."""
 
     learning_rate: PositiveFloat = 0.015
     """η, the peak AdamW learning rate."""
     weight_decay: NonNegativeFloat = 0.1
-    """λ; a step removes lr · weight_decay · w."""
+    """λ; each step removes lr · weight_decay · w."""
     beta1: Fraction = 0.9
-    """AdamW's first-moment decay."""
+    """β₁, AdamW's first-moment decay."""
     beta2: Fraction = 0.95
-    """AdamW's second-moment decay."""
+    """β₂, AdamW's second-moment decay."""
     eps: PositiveFloat = 1e-8
-    """AdamW's ε."""
+    """ε of AdamW."""
     init_std: PositiveFloat = 0.1
-    """σ, the init std of hidden and K/V matrices. A study's default is 1/√(base d_model)."""
+    """σ, the init std of hidden and K/V matrices. Default: 1/√(base d_model)."""
     embedding_init_std: PositiveFloat = 1.0
-    """σ_emb."""
+    """σ_emb, the init std of the embedding."""
     unembedding_init_std: PositiveFloat = Field(
         default_factory=lambda seen: float(seen["init_std"])
     )
-    """σ_out. Default: init_std."""
+    """σ_out, the init std of the unembedding. Default: init_std."""
     embedding_multiplier: PositiveFloat = 1.0
     """α_emb, on the embedding's output."""
     attention_multiplier: PositiveFloat = 1.0
@@ -39,17 +39,17 @@ class BaseHyperparameters(Spec):
     output_multiplier: PositiveFloat = 1.0
     """α_out, on the logits."""
     embedding_lr_multiplier: PositiveFloat = 1.0
-    """Embedding learning rate over η."""
+    """Multiplies the embedding's learning rate."""
     kv_lr_multiplier: PositiveFloat = 1.0
-    """K/V learning rate over what the rule gives."""
+    """Multiplies the learning rate that the K/V rule gives."""
     unembedding_lr_multiplier: PositiveFloat = 1.0
-    """Unembedding learning rate over η."""
+    """Multiplies the unembedding's learning rate."""
     norm_lr_multiplier: PositiveFloat = 1.0
-    """Learning rate of norm gains over η."""
+    """Multiplies the learning rate of norm gains."""
     warmup_fraction: Fraction = 0.1
-    """Share of the steps over which the learning rate rises linearly."""
+    """Share of the steps, at the start, over which the learning rate rises linearly."""
 
     @staticmethod
     def defaults_at(d_model: int) -> dict[str, float]:
-        """Defaults that follow the width of the base: an init that keeps activations' size."""
+        """Defaults that depend on the base width: an init that keeps activations the same size."""
         return {"init_std": d_model**-0.5}

@@ -1,4 +1,4 @@
-"""YAML files -> specs, with every mistake told in words: file, field, value, what is allowed."""
+"""YAML files -> specs. Mistakes are reported in words: file, field, value, what is allowed."""
 
 import difflib
 import types
@@ -41,7 +41,7 @@ def load_target(path: Path) -> TargetSpec:
 
 
 def load_shape(path: Path) -> Shape:
-    """The shape a file speaks of: a target's, a study's base, or the file is a bare shape."""
+    """The shape in a file: a target's shape, a study's base, or a bare shape."""
     document = read_yaml(path)
     if "proxy" in document:
         return load_study(path).base
@@ -51,7 +51,7 @@ def load_shape(path: Path) -> Shape:
 
 
 def require_scalable(base: Shape, target: Shape, where: object) -> None:
-    """Refuses a target that no rule leads to from the base; `where` says who asks for it."""
+    """Refuses a target that no rule scales to from the base; `where` starts the message."""
     try:
         require_same_style(base, target)
     except PydanticCustomError as error:
@@ -86,16 +86,16 @@ def validate(model: type[SpecT], document: object, where: object) -> SpecT:
 
 
 def _follows(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
-    """Whether it follows from a mistake that is listed anyway."""
+    """Whether an error only follows from another one in the list."""
     if error["type"] == "too_short":
-        # A list counts without its bad items.
+        # Pydantic counts a list without its bad items.
         depth = len(error["loc"])
         return any(e["loc"][:depth] == error["loc"] for e in errors if len(e["loc"]) > depth)
     return error["type"] == "default_factory_not_called"
 
 
 def require_readable(document: object, where: object) -> None:
-    """Refuses an experiment that was written for a newer program, whatever else is in it."""
+    """Refuses an experiment that was written for a newer program, before any other mistake."""
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
@@ -105,7 +105,7 @@ def require_readable(document: object, where: object) -> None:
 
 
 def _load_experiment(model: type[ExperimentT], path: Path) -> ExperimentT:
-    """Reads an experiment. Relative `data.text` paths are taken from the file's folder."""
+    """Reads an experiment. Relative paths in `data.text` start at the file's folder."""
     spec = validate(model, {"name": path.stem.lower()} | read_yaml(path), path)
     if spec.data.text is None:
         return spec
@@ -116,9 +116,9 @@ def _load_experiment(model: type[ExperimentT], path: Path) -> ExperimentT:
 
 def _in_words(model: type[BaseModel], error: ErrorDetails) -> str:
     """One pydantic error as `field = value: what is allowed`."""
-    # Tags of unions, such as <range>, are no fields of the user's.
+    # Tags of unions, such as <range>, are not fields in the file.
     path = [str(part) for part in error["loc"] if not str(part).startswith("<")]
-    # Where a validator of a whole found the mistake in a part, it says in which.
+    # A validator of a whole block says in `at` which part holds the mistake.
     path += [part for part in error.get("ctx", {}).get("at", "").split(".") if part]
     field, given = ".".join(path), error["input"]
     if error["type"] == "extra_forbidden":
@@ -146,12 +146,12 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
         field = model.model_fields.get(part)
         nested = _model_in(field.annotation) if field else None
         if nested is None:
-            return _axis_fields() if "space" in path else []
+            return _space_entry_fields() if "space" in path else []
         model = nested
     return list(model.model_fields)
 
 
-def _axis_fields() -> list[str]:
+def _space_entry_fields() -> list[str]:
     return ["low", "high", "log", "choices"]
 
 

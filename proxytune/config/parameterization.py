@@ -18,23 +18,25 @@ _ALLOWED = {
 
 
 class Parameterization(Spec):
-    """A parameterization by name, with the options on which the literature disagrees.
+    """The scaling rules, by name, with the options on which the literature disagrees.
 
-    In YAML and on the command line a label is enough: gqa-mup, or gqa-mup:kv_rule=none.
+    A label is enough, in YAML and on the command line: gqa-mup, or gqa-mup:kv_rule=none.
     """
 
     name: ParameterizationName = "gqa-mup"
-    """sp: no rules; mup: width; completep: width and depth; gqa-mup: and the repeat factor."""
+    """What scales: sp nothing; mup width; completep width and depth; gqa-mup width, depth and the
+    repeat factor."""
     kv_rule: KvRuleName = "paper"
-    """How K/V init and learning rate follow the repeat factor (gqa-mup only)."""
+    """How K/V init and learning rate depend on the repeat factor (gqa-mup only)."""
     wd_width_exponent: float = 1.0
-    """Hidden weight decay grows as m_in to this power: 1 (CompleteP), 0.5 (2510.15262), 0."""
+    """Hidden weight decay grows as m_in to this power: 1 (CompleteP), 0.5 (arXiv 2510.15262) or
+    0."""
     embedding_lr_width_exponent: float = 0.0
-    """Embedding learning rate grows as m_d to this power: 0, or -0.5 (u-μP, 2506.15025)."""
+    """Embedding learning rate grows as m_d to this power: 0, or -0.5 (u-μP, arXiv 2506.15025)."""
     depth_alpha: float = 1.0
     """Residual branches shrink as m_L to minus this power: 1 (CompleteP) or 0.5."""
     embedding_weight_decay: bool = False
-    """Decay the embedding with λ, as the hidden matrices of the base; off by default."""
+    """Whether the embedding decays, with λ."""
 
     @model_validator(mode="before")
     @classmethod
@@ -46,7 +48,7 @@ class Parameterization(Spec):
 
     @property
     def label(self) -> str:
-        """The name and what is not default, as it may be written: gqa-mup:kv_rule=none."""
+        """The name with the options that are not default, as in gqa-mup:kv_rule=none."""
         own = self.model_dump(exclude={"name"}, exclude_defaults=True)
         return ":".join([self.name, *(f"{option}={value}" for option, value in own.items())])
 

@@ -1,4 +1,4 @@
-"""The search part of a study: which base hyperparameters vary, and how they are chosen."""
+"""The search and selection blocks: which base hyperparameters vary, and how to choose them."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,9 +23,9 @@ class Range(Spec):
     low: float
     """Lowest value."""
     high: float
-    """Highest value, at least low."""
+    """Highest value."""
     log: bool = False
-    """Search the logarithm; low must then be above 0."""
+    """Whether to search on a log scale; low must then be above 0."""
 
     @field_validator("high")
     @classmethod
@@ -43,18 +43,18 @@ class Range(Spec):
         return log
 
     def ends(self) -> tuple[float, ...]:
-        """The extreme values, to test against what the hyperparameter allows."""
+        """Lowest and highest value, to check them against what the hyperparameter allows."""
         return self.low, self.high
 
 
 class Choices(Spec):
-    """A list of values without order."""
+    """A list of values, without an order."""
 
     choices: tuple[float, ...] = Field(min_length=1)
     """The values to choose from."""
 
     def ends(self) -> tuple[float, ...]:
-        """All values, to test against what the hyperparameter allows."""
+        """All values, to check them against what the hyperparameter allows."""
         return self.choices
 
 
@@ -63,25 +63,25 @@ def _kind(value: Any) -> str:
     return "<choices>" if "choices" in given else "<range>"
 
 
-Axis = Annotated[
+SpaceEntry = Annotated[
     Annotated[Range, Tag("<range>")] | Annotated[Choices, Tag("<choices>")], Discriminator(_kind)
 ]
 
 
 class SearchSpec(Spec):
-    """How a study chooses its trials."""
+    """What a study searches, and how it chooses its trials."""
 
-    space: dict[str, Axis] = Field(min_length=1)
-    """Base hyperparameter -> range or choices."""
+    space: dict[str, SpaceEntry] = Field(min_length=1)
+    """For each base hyperparameter to search, a range or choices."""
     trials: PositiveInt = 32
-    """Trials in all."""
+    """Number of trials."""
     pack_size: PositiveInt | Literal["auto"] = "auto"
-    """Trials trained together as one batched model; auto: as many as pay, measured when the study
-    first runs."""
+    """Trials that train together as one batched model. auto: the smallest size that trains about
+    as fast per trial as any that fits in memory, measured when the study first runs."""
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
-    """The Optuna sampler that suggests trials; docs/search.md measures them."""
+    """The Optuna sampler that suggests trials. docs/search.md compares them."""
     pruner: Literal["none", "median", "successive-halving", "wilcoxon"] = "none"
-    """The Optuna pruner that stops weak trials at an evaluation; docs/search.md."""
+    """The Optuna pruner that stops weak trials early. docs/search.md compares them."""
 
     @property
     def learns(self) -> bool:
@@ -94,16 +94,16 @@ class SearchSpec(Spec):
         try:
             return validate(given)
         except ValidationError:
-            # Pydantic would tell what is wrong with each of the two.
+            # Pydantic would list an error for each of the two types.
             raise PydanticCustomError(
                 "pack_size", "should be an integer above 0, or auto"
             ) from None
 
 
 class SelectionSpec(Spec):
-    """How the best trial is told from the luckiest one: the top few train again on fresh seeds."""
+    """How to tell the best trial from a lucky one: the top few train again on fresh seeds."""
 
     top: PositiveInt = 4
-    """Best trials that are trained again."""
+    """How many of the best trials train again."""
     seeds: int = Field(2, ge=0)
-    """Fresh seeds for each of them; 0 takes the best trial as it is."""
+    """Fresh seeds for each of them; 0 takes the search's best trial without confirmation."""

@@ -1,4 +1,4 @@
-"""The shape of a decoder-only transformer, and what follows from it by counting.
+"""The shape of a decoder-only transformer, with its parameters and FLOPs.
 
 Notation: d = d_model, L = n_layers, h = n_heads, g = n_kv_heads, r = h / g, T = seq_len.
 """
@@ -26,21 +26,21 @@ class Shape(Spec):
     head_dim: PositiveInt = Field(
         default_factory=lambda seen: seen["d_model"] / seen["n_heads"], validate_default=True
     )
-    """Size of one head, even (RoPE turns pairs). Default: d_model / n_heads."""
+    """Size of one head; must be even (RoPE rotates pairs). Default: d_model / n_heads."""
     mlp: Literal["swiglu", "gelu"] = "swiglu"
-    """The MLP branch: gated SwiGLU, or plain GELU."""
+    """The MLP: gated SwiGLU, or plain GELU."""
     d_ff: PositiveInt = Field(
         default_factory=lambda seen: seen["d_model"] * (3 if seen["mlp"] == "swiglu" else 4)
     )
     """Inner width of the MLP. Default: 3 d_model for swiglu, 4 d_model for gelu."""
     vocab_size: PositiveInt = 256
-    """Tokens in the vocabulary; 256 for bytes. Never a scaled dimension."""
+    """Tokens in the vocabulary; 256 for bytes. The rules do not scale with it."""
     seq_len: PositiveInt = 64
     """Tokens in one training sequence."""
     qk_norm: bool = False
-    """RMSNorm on queries and keys, per head."""
+    """Whether queries and keys pass an RMSNorm, per head."""
     tied: bool = False
-    """The unembedding is the embedding."""
+    """Whether the unembedding is the embedding."""
 
     @field_validator("n_kv_heads")
     @classmethod
@@ -57,12 +57,14 @@ class Shape(Spec):
     @classmethod
     def _even(cls, head_dim: int) -> int:
         if head_dim % 2:
-            raise PydanticCustomError("even", "must be even, since RoPE turns pairs of dimensions")
+            raise PydanticCustomError(
+                "even", "must be even, since RoPE rotates pairs of dimensions"
+            )
         return head_dim
 
     @property
     def repeat(self) -> int:
-        """The repeat factor r: how often each K/V head is used."""
+        """The repeat factor r: how many query heads share each K/V head."""
         return self.n_heads // self.n_kv_heads
 
     @property
@@ -76,11 +78,11 @@ class Shape(Spec):
         return self.n_kv_heads * self.head_dim
 
     def at(self, **changes: object) -> Self:
-        """The same shape with some fields changed, validated anew."""
+        """The same shape with some fields changed, validated again."""
         return self.__class__.model_validate(self.model_dump() | changes)
 
     def count_parameters(self) -> int:
-        """Weights and gains in all, a tied embedding counted once."""
+        """Number of weights and gains; a tied embedding counts once."""
         norms = self.d_model * (2 * self.n_layers + 1)
         if self.qk_norm:
             norms += 2 * self.n_layers * self.head_dim
@@ -88,7 +90,7 @@ class Shape(Spec):
         return self._block_matrices() * self.n_layers + tables + norms
 
     def training_flops_per_token(self) -> int:
-        """Floating-point operations of forward and backward, per trained token.
+        """Floating-point operations of the forward and backward pass, per trained token.
 
         6 per weight of a matrix product (the unembedding included, the embedding look-up not),
         and 12·L·h·head_dim·T for attention scores and their use, counted without the saving that

@@ -11,12 +11,12 @@ from proxytune.config.search import SearchSpec, SelectionSpec
 
 
 class StudySpec(ExperimentSpec):
-    """A study: proxies of one shape, searched for the best base hyperparameters."""
+    """A study: a search for the best base hyperparameters, on proxies of one shape."""
 
     parameterization: Parameterization = Parameterization()
-    """The scaling rules."""
+    """The scaling rules, by name."""
     search: SearchSpec
-    """What is searched, and how."""
+    """What to search, and how."""
     selection: SelectionSpec = SelectionSpec()
     """How the best trial is confirmed."""
 
@@ -25,10 +25,10 @@ class StudySpec(ExperimentSpec):
     def _space_is_allowed(cls, search: SearchSpec, info: ValidationInfo) -> SearchSpec:
         fixed = info.data.get("hyperparameters")
         if fixed is not None:
-            for name, axis in search.space.items():
-                require_allowed(f"space.{name}", name, axis.ends(), fixed)
+            for name, entry in search.space.items():
+                require_allowed(f"space.{name}", name, entry.ends(), fixed)
         return search
 
     def hyperparameters_of(self, params: dict[str, Any]) -> BaseHyperparameters:
-        """The base hyperparameters of a trial: the fixed ones, with the searched ones in place."""
+        """The base hyperparameters of a trial: its searched values, and the fixed rest."""
         return BaseHyperparameters.model_validate(self.hyperparameters.model_dump() | params)

@@ -10,29 +10,29 @@ from proxytune.config.shape import Shape
 
 
 class CheckSpec(Spec):
-    """The check run of a target, and what it takes to pass."""
+    """The check run of a target, and its limits for a pass."""
 
     steps: int | None = Field(None, ge=10)
-    """Optimizer steps, at least 10; null: as many as the study's trials."""
+    """Optimizer steps. null: as many as the study's trials."""
     spike: PositiveFloat = 0.5
-    """Nats by which the training loss, averaged over ten steps, may rise above its lowest."""
+    """How far the training loss, averaged over ten steps, may rise above its lowest, in nats."""
     update_ratio: float = Field(2.0, gt=1)
-    """Factor within which each role's relative update must be that of the proxy."""
+    """Largest factor between the target's and the proxy's relative update, for every role."""
 
 
 class TargetSpec(Spec):
     """A target: the large shape that the base hyperparameters are projected onto."""
 
     name: str = Field(pattern=NAME_PATTERN)
-    """Names the target; default: the file's name."""
+    """Name of the target. Default: the file's name."""
     shape: Shape
     """The large shape."""
     tokens: PositiveFloat | None = None
-    """Tokens of its planned training run, such as 15e12; what tuning costs is compared with it."""
+    """Tokens of its planned training run, such as 15e12, to compare the cost of tuning with."""
     check: CheckSpec = CheckSpec()
-    """The check run and its criteria."""
+    """The check run, and its limits for a pass."""
     check_shape: Shape | None = None
-    """A smaller stand-in for the check run, if the target itself is too large to train here."""
+    """A smaller stand-in for the check run, if the target is too large to train here."""
 
     @property
     def flops(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The training part of a study: length, batch, schedule."""
+"""The training block: length, batch and schedule of a training run."""
 
 from typing import Any, Literal
 
@@ -9,26 +9,26 @@ from proxytune.config.base import Spec
 
 
 class TrainingSpec(Spec):
-    """One training run, the same for every trial of a study."""
+    """One training run, the same for all trials of a study."""
 
     steps: PositiveInt = 200
     """Optimizer steps."""
     batch_size: PositiveInt = 16
-    """Sequences a step."""
+    """Sequences per step."""
     schedule: Literal["cosine", "linear", "wsd"] = "cosine"
     """Decay after warm-up: cosine, linear, or warm-up–stable–decay (arXiv 2404.06395)."""
     decay_fraction: float = Field(0.2, gt=0, le=1)
-    """wsd: the share of the steps, at the end, over which the rate falls."""
+    """For wsd: the share of the steps, at the end, over which the learning rate falls."""
     final_lr_fraction: float = Field(0.1, ge=0, le=1)
-    """Learning rate at the end, over the peak."""
+    """Learning rate at the end, as a fraction of the peak."""
     clip_norm: PositiveFloat | None = 1.0
-    """Gradient norm, per trial, above which gradients are scaled down; null: never."""
+    """Largest gradient norm of a trial; larger gradients are scaled down. null: no clipping."""
     evaluations: PositiveInt = 8
-    """Evaluations on validation data, evenly spread, the last after the last step."""
+    """Number of evaluations on validation data, evenly spaced; the last is after the last step."""
     evaluation_batches: PositiveInt = 4
-    """Batches of batch_size sequences in one evaluation."""
+    """Batches per evaluation, each of batch_size sequences."""
     divergence_factor: PositiveFloat = 3.0
-    """A trial has diverged when its loss is not finite or above this times ln(vocab_size)."""
+    """A trial counts as diverged if its loss is not finite, or above this times ln(vocab_size)."""
 
     @field_validator("evaluations")
     @classmethod
@@ -43,5 +43,5 @@ class TrainingSpec(Spec):
         return self.steps * self.batch_size * seq_len
 
     def evaluation_steps(self) -> tuple[int, ...]:
-        """Steps after which there is an evaluation, ascending; the last is `steps`."""
+        """The steps after which there is an evaluation, ascending; the last is `steps`."""
         return tuple(i * self.steps // self.evaluations for i in range(1, self.evaluations + 1))

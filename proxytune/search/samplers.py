@@ -131,9 +131,9 @@ def suggest(trial: Trial, search: SearchSpec) -> dict[str, Any]:
     with warnings.catch_warnings():
         # Diverged trials have an infinite loss, which the gp sampler remarks on each time.
         warnings.filterwarnings("ignore", message="Clip non-finite values", category=UserWarning)
-        for name, axis in search.space.items():
-            if isinstance(axis, Choices):
-                trial.suggest_categorical(name, axis.choices)
+        for name, entry in search.space.items():
+            if isinstance(entry, Choices):
+                trial.suggest_categorical(name, entry.choices)
             else:
-                trial.suggest_float(name, axis.low, axis.high, log=axis.log)
+                trial.suggest_float(name, entry.low, entry.high, log=entry.log)
     return trial.params
