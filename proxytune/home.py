@@ -1,4 +1,4 @@
-"""Where everything of the embedded default lives: paths under PROXYTUNE_HOME, and nothing else."""
+"""Where everything of the embedded default lives: paths under PROXYTUNE_HOME."""
 
 import os
 from dataclasses import dataclass
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Self
 
 from proxytune.errors import InputError
+
+HOME, STORAGE = "PROXYTUNE_HOME", "PROXYTUNE_STORAGE"
+TRACKING_URI, ADDRESS = "MLFLOW_TRACKING_URI", "RAY_ADDRESS"
+"""Environment variables that say where things are kept and trained, unless a user does."""
+DEFAULT_HOME = ".proxytune"
 
 
 @dataclass(frozen=True, slots=True)

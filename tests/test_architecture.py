@@ -33,8 +33,8 @@ ROOMS = {
     "doctor": "home libraries",
     "workflows": "__version__ errors home files config packs scaling data models training "
     "execution storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors libraries config packs scaling search records coordinates evidence "
-    "doctor workflows",
+    "cli": "__version__ errors libraries home config packs scaling search records coordinates "
+    "evidence plan doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from proxytune.config.base import Report
+from proxytune.home import ADDRESS, DEFAULT_HOME, HOME, STORAGE, TRACKING_URI
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -18,15 +19,15 @@ as_json = click.option(
 )
 
 address = click.option(
-    "--address", envvar="RAY_ADDRESS", show_envvar=True, help="Ray cluster; default: a local one."
+    "--address", envvar=ADDRESS, show_envvar=True, help="Ray cluster; default: a local one."
 )
 
 
 home = click.option(
     "--home",
-    envvar="PROXYTUNE_HOME",
+    envvar=HOME,
     show_envvar=True,
-    default=".proxytune",
+    default=DEFAULT_HOME,
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of everything that is kept.",
@@ -38,13 +39,13 @@ def stores(command: Command) -> Command:
     for option in (
         click.option(
             "--tracking-uri",
-            envvar="MLFLOW_TRACKING_URI",
+            envvar=TRACKING_URI,
             show_envvar=True,
             help="MLflow; default: SQLite in --home.",
         ),
         click.option(
             "--storage",
-            envvar="PROXYTUNE_STORAGE",
+            envvar=STORAGE,
             show_envvar=True,
             help="Optuna storage URL; default: a journal in --home.",
         ),

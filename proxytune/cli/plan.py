@@ -1,7 +1,6 @@
 """proxytune plan: what proxies would cost, before anything runs."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -9,6 +8,7 @@ from rich.console import Console
 from proxytune.cli.options import YAML_FILE, as_json, home, print_json
 from proxytune.cli.tables import percent, table_of
 from proxytune.errors import InputError
+from proxytune.plan.report import PlanReport
 
 
 @click.command()
@@ -48,15 +48,16 @@ def plan(
     if write is not None:
         _require_new(write)
     from proxytune.workflows.plan import make_plan, study_yaml, write_study
+    from proxytune.workflows.workspace import Workspace
 
-    document = make_plan(home, target, study, share / 100, hours)
+    report = make_plan(target, study, Workspace(home), share=share / 100, hours=hours)
     if write is not None:
-        write_study(document, write)
+        write_study(report, write)
     if as_json:
-        print_json(document)
+        print_json(report)
         return
-    _print_plan(document)
-    click.echo(f"wrote {write}" if write else study_yaml(document))
+    _print_plan(report)
+    click.echo(f"wrote {write}" if write else study_yaml(report))
 
 
 def _require_new(path: Path) -> None:
@@ -66,34 +67,33 @@ def _require_new(path: Path) -> None:
         raise InputError.of_field("--write", str(path), f"there is no folder {path.parent}")
 
 
-def _print_plan(document: dict[str, Any]) -> None:
+def _print_plan(plan: PlanReport) -> None:
     """Proxies with their costs, and which to take."""
     console = Console(highlight=False)
-    target, machine, runs = document["target"], document["machine"], document["runs"]
-    planned = "" if target["flops"] is None else f", a run of {target['flops']:.3g} FLOPs"
-    console.print(f"target {target['name']}: {target['parameters']:.3g} parameters{planned}")
+    target, machine, runs = plan.target, plan.machine, plan.runs
+    planned = "" if target.flops is None else f", a run of {target.flops:.3g} FLOPs"
+    console.print(f"target {target.name}: {target.parameters:.3g} parameters{planned}")
     console.print(
-        f"a study: {runs['trials']} trials and {runs['confirmation']} runs of confirmation, "
-        f"{runs['tokens']:.3g} tokens each"
+        f"a study: {runs.trials} trials and {runs.confirmation} runs of confirmation, "
+        f"{runs.tokens:.3g} tokens each"
     )
     console.print(
-        f"here: {machine['packs_at_once']} packs at once on {machine['device']}; "
-        f"measured at d_model {machine['measured']}, the others by their FLOPs\n"
+        f"here: {machine.packs_at_once} packs at once on {machine.device}; "
+        f"measured at d_model {machine.measured}, the others by their FLOPs\n"
     )
     headings = ("width", "depth", "params", "trial FLOPs", "study FLOPs", "of the run")
     table = table_of(*headings, "MB a trial", "pack", "hours")
-    for index, proxy in enumerate(document["proxies"]):
-        share = proxy["share"]
+    for index, proxy in enumerate(plan.proxies):
         table.add_row(
-            str(proxy["shape"]["d_model"]),
-            str(proxy["shape"]["n_layers"]),
-            *(f"{proxy[name]:.2g}" for name in ("parameters", "trial_flops", "study_flops")),
-            "–" if share is None else percent(share),
-            f"{proxy['member_memory'] / 1e6:.0f}",
-            str(proxy["pack_size"]),
-            f"{proxy['hours']:.2f}" if proxy["hours"] < 10 else f"{proxy['hours']:.0f}",
-            style="bold" if index == document["suggestion"]["proxy"] else None,
+            str(proxy.shape.d_model),
+            str(proxy.shape.n_layers),
+            *(f"{n:.2g}" for n in (proxy.parameters, proxy.trial_flops, proxy.study_flops)),
+            "–" if proxy.share is None else percent(proxy.share),
+            f"{proxy.member_memory / 1e6:.0f}",
+            str(proxy.pack_size),
+            f"{proxy.hours:.2f}" if proxy.hours < 10 else f"{proxy.hours:.0f}",
+            style="bold" if index == plan.suggestion.proxy else None,
         )
     console.print(table)
-    console.print(f"rule: {document['rule']}")
-    console.print(f"suggested: {document['suggestion']['reason']}\n")
+    console.print(f"rule: {plan.rule}")
+    console.print(f"suggested: {plan.suggestion.reason}\n")

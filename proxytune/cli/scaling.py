@@ -9,7 +9,7 @@ from proxytune.cli.options import YAML_FILE, as_json, print_json
 from proxytune.cli.settings import print_settings
 from proxytune.config.load import load_shape, require_scalable, validate
 from proxytune.config.parameterization import KvRuleName, Parameterization, ParameterizationName
-from proxytune.scaling.table import multiplier_document
+from proxytune.scaling.report import multiplier_report
 
 
 @click.command()
@@ -33,8 +33,8 @@ def scaling(base: Path, target: Path, as_json: bool, **options: Any) -> None:
     parameterization = validate(Parameterization, given, "option")
     shapes = load_shape(base), load_shape(target)
     require_scalable(*shapes, target)
-    document = multiplier_document(*shapes, parameterization)
+    report = multiplier_report(*shapes, parameterization)
     if as_json:
-        print_json(document)
+        print_json(report)
     else:
-        print_settings(document, title=f"{parameterization.name}: multipliers on the base")
+        print_settings(report, title=f"{parameterization.name}: multipliers on the base")

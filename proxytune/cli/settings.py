@@ -1,5 +1,6 @@
 """Settings or multipliers of a shape, as tables."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -7,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxytune.cli.tables import number, table_of
+from proxytune.scaling.report import ScalingReport
 
 SETTINGS = {
     "init_std": "init std",
@@ -23,25 +25,26 @@ LONG_RULE = 11
 """Characters of a rule that go on one line."""
 
 
-def print_settings(document: dict[str, Any], title: str) -> None:
+def print_settings(report: ScalingReport, title: str) -> None:
     """Settings or multipliers by role, each over the rule that gave it; then the forward ones."""
-    rules = document["rules"]
     roles = table_of("role", *SETTINGS.values(), left=("role",), title=title)
     sources: dict[str, list[str]] = {}
-    for role, settings in document["roles"].items():
-        by = rules["roles"][role]
-        roles.add_row(role, *(_over_rule(settings[name], by[name]) for name in SETTINGS))
-        sources.setdefault(by["source"], []).append(role)
-    forward = table_of(*document["forward"], title="forward multipliers")
+    for role, settings in report.roles.items():
+        by = report.rules.roles[role]
+        numbers = (_over_rule(getattr(settings, n), getattr(by, n)) for n in SETTINGS)
+        roles.add_row(role, *numbers)
+        sources.setdefault(by.source, []).append(role)
+    multipliers = asdict(report.forward)
+    forward = table_of(*multipliers, title="forward multipliers")
     forward.add_row(
-        *(_over_rule(value, rules["forward"][n]) for n, value in document["forward"].items())
+        *(_over_rule(value, getattr(report.rules.forward, n)) for n, value in multipliers.items())
     )
     console = Console(highlight=False)
     for part in (roles, forward, Text(LEGEND, style="dim")):
         console.print(part)
         console.print()
     _print_listing(console, "sources", {s: ", ".join(of) for s, of in sources.items()})
-    _print_listing(console, "options", document["parameterization"])
+    _print_listing(console, "options", report.parameterization.model_dump())
 
 
 def _over_rule(value: float | None, rule: str) -> Text:

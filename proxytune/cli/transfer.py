@@ -9,6 +9,7 @@ from rich.console import Console
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.settings import print_settings
 from proxytune.cli.tables import loss, percent, table_of
+from proxytune.scaling.report import ScalingReport
 
 if TYPE_CHECKING:
     from proxytune.packs.pack import Evaluation
@@ -37,8 +38,9 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
         print_json(document)
     else:
         chosen = document["selection"]["trial"]
+        settings = {key: document[key] for key in ScalingReport.model_fields}
         print_settings(
-            document,
+            ScalingReport.model_validate(settings),
             title=f"{document['name']}: settings from {document['study']}, trial {chosen}",
         )
         _print_cost(document["cost"])

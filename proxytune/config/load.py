@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +48,16 @@ def load_shape(path: Path) -> Shape:
     if "shape" in document:
         return load_target(path).shape
     return validate(Shape, document, path)
+
+
+def loaded(given: SpecT | str | Path, load: Callable[[Path], SpecT]) -> SpecT:
+    """The spec itself, or the one that `load` reads from the file that was given."""
+    return load(Path(given)) if isinstance(given, (str, Path)) else given
+
+
+def told(given: TargetSpec | StudySpec | str | Path) -> str:
+    """What was given, as messages call it: a file by its path, a spec by its name."""
+    return str(given) if isinstance(given, (str, Path)) else given.name
 
 
 def require_scalable(base: Shape, target: Shape, where: object) -> None:

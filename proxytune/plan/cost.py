@@ -3,10 +3,30 @@
 Training alone is counted, on both sides: see `Shape.training_flops_per_token`.
 """
 
-from typing import Any
-
+from proxytune.config.base import Spec
 from proxytune.config.study import StudySpec
 from proxytune.config.target import TargetSpec
+
+
+class Cost(Spec):
+    """A study's cost beside the target's planned run."""
+
+    study_flops: float
+    """Floating-point operations of the study's training."""
+    target_flops: float | None
+    """Of the target's planned run; None without a token budget."""
+    share: float | None
+    """The first over the second; None without a token budget."""
+
+    @classmethod
+    def of(cls, study_flops: float, target: TargetSpec) -> "Cost":
+        """The cost of tuning for this target."""
+        planned = target.flops
+        return cls(
+            study_flops=study_flops,
+            target_flops=planned,
+            share=None if planned is None else study_flops / planned,
+        )
 
 
 def trial_flops(study: StudySpec) -> float:
@@ -19,13 +39,3 @@ def trial_flops(study: StudySpec) -> float:
 def study_runs(study: StudySpec) -> int:
     """Training runs of a study whose trials all train to their end, confirmation included."""
     return study.search.trials + study.selection.top * study.selection.seeds
-
-
-def cost_document(study_flops: float, target: TargetSpec) -> dict[str, Any]:
-    """The study's cost beside the target's planned run, where that is known."""
-    planned = target.flops
-    return {
-        "study_flops": study_flops,
-        "target_flops": planned,
-        "share": None if planned is None else study_flops / planned,
-    }

@@ -8,9 +8,9 @@ from proxytune.config.load import load_target, require_scalable
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError
 from proxytune.packs.pack import PackSpec
-from proxytune.plan.cost import cost_document
+from proxytune.plan.cost import Cost
 from proxytune.records.mlflow import MlflowSink
-from proxytune.scaling.table import projection_document
+from proxytune.scaling.report import projection_report
 from proxytune.search.study import Study
 from proxytune.transfer.check import (
     CheckRun,
@@ -48,8 +48,8 @@ def run_transfer(
         "study": study.name,
         "name": goal.name,
         "selection": selection_document(selection),
-        **projection_document(best, spec.base, goal.shape, spec.parameterization),
-        "cost": cost_document(sum(study.flops(trials).values()), goal),
+        **projection_report(best, spec.base, goal.shape, spec.parameterization).document(),
+        "cost": Cost.of(sum(study.flops(trials).values()), goal).model_dump(),
         "check": None,
     }
     folder = workspace.paths.transfer(study.name, goal.name)

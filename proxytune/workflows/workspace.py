@@ -1,46 +1,64 @@
-"""Where a project keeps things, and what trains for it."""
+"""Where a project keeps things, and what trains for it.
 
+Every library that takes long to import is imported where it is used: a command that only reads a
+study must not wait for torch, Ray or MLflow.
+"""
+
+import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxytune.config.experiment import ExperimentSpec
-from proxytune.data.tokens import prepare
 from proxytune.errors import RunError
-from proxytune.execution.local import LocalExecutor
-from proxytune.execution.ray.quiet import hush
-from proxytune.home import Home
+from proxytune.home import ADDRESS, DEFAULT_HOME, HOME, STORAGE, TRACKING_URI, Home
 from proxytune.packs.ports import Executor
-from proxytune.records.mlflow import MlflowSink, require_tracking_uri
-from proxytune.records.parquet import ParquetSink
-from proxytune.records.sink import RecordSink
-from proxytune.storage.open import empty_storage, open_storage
-from proxytune.training.pack import start_pack
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
+    from proxytune.records.mlflow import MlflowSink
+    from proxytune.records.sink import RecordSink
 
-@dataclass(frozen=True)
+USUAL_TRACKING_URIS = ("http://", "https://", "sqlite:///", "postgresql://")
+"""Addresses of MLflow that need no look at what it supports."""
+
+
 class Workspace:
-    """Everything kept in one home, or in the stores named instead."""
+    """Everything kept in one home, or in the stores named instead.
 
-    home: Path
-    storage: str | None = None
-    """Optuna storage URL; None: the journal in home."""
-    tracking_uri: str | None = None
-    """MLflow; None: the SQLite store in home."""
-    address: str | None = field(default=None, kw_only=True)
-    """Ray cluster to join; None: one of this machine's own."""
-    remark: Callable[[str], object] = field(default=warnings.warn, kw_only=True)
-    """Told what a user should know, but nothing failed for."""
+    `Workspace()` is what the commands use without options: what is not given comes from the
+    environment, or else is the default.
+    """
 
-    def __post_init__(self) -> None:
-        # Before anything is trained: an address that is wrong looks like a server that is away.
-        if self.tracking_uri:
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        storage: str | None = None,
+        tracking_uri: str | None = None,
+        *,
+        address: str | None = None,
+        remark: Callable[[str], object] = warnings.warn,
+    ) -> None:
+        """Raises InputError for a tracking URI of a kind that MLflow does not know.
+
+        home: the folder of everything that is kept; else $PROXYTUNE_HOME, else `.proxytune`.
+        storage: Optuna storage URL; else $PROXYTUNE_STORAGE, else the journal in home.
+        tracking_uri: MLflow; else $MLFLOW_TRACKING_URI, else the SQLite store in home.
+        address: the Ray cluster to join; else $RAY_ADDRESS, else one of this machine's own.
+        remark: told what a user should know, but nothing failed for.
+        """
+        self.home = Path(home or os.environ.get(HOME) or DEFAULT_HOME)
+        self.storage = storage or os.environ.get(STORAGE) or None
+        self.tracking_uri = tracking_uri or os.environ.get(TRACKING_URI) or None
+        self.address = address or os.environ.get(ADDRESS) or None
+        self.remark = remark
+        if self.tracking_uri and not self.tracking_uri.startswith(USUAL_TRACKING_URIS):
+            from proxytune.records.mlflow import require_tracking_uri
+
+            # Before anything is trained: one that is wrong looks like a server that is away.
             require_tracking_uri(self.tracking_uri)
 
     @cached_property
@@ -50,28 +68,39 @@ class Workspace:
 
     def tokens(self, spec: ExperimentSpec) -> Path:
         """The token cache of an experiment's corpus, made if need be."""
+        from proxytune.data.tokens import prepare
+
         return prepare(spec.data, spec.proxy.seq_len, self.paths.tokens)
 
     def executor(self, spec: ExperimentSpec) -> Executor:
         """What trains an experiment's packs."""
+        from proxytune.training.pack import start_pack
+
         if spec.execution.executor == "local":
+            from proxytune.execution.local import LocalExecutor
+
             return LocalExecutor(start_pack)
+        from proxytune.execution.ray.quiet import hush
+
         hush()
-        # Not before it is needed: Ray takes seconds to import.
         from proxytune.execution.ray.executor import RayExecutor
 
         return RayExecutor(start_pack, spec.execution, self.address)
 
-    def mlflow(self) -> MlflowSink:
+    def mlflow(self) -> "MlflowSink":
         """The tracking store."""
+        from proxytune.records.mlflow import MlflowSink
+
         artifacts = None if self.tracking_uri else self.paths.artifacts
         return MlflowSink(self.mlflow_uri, artifacts)
 
-    def sinks(self) -> list[RecordSink]:
+    def sinks(self) -> list["RecordSink"]:
         """Where finished trials are recorded."""
+        from proxytune.records.parquet import ParquetSink
+
         return [ParquetSink(self.paths.parquet), self.mlflow()]
 
-    def add_to_mlflow(self, add: Callable[[MlflowSink], None]) -> None:
+    def add_to_mlflow(self, add: Callable[["MlflowSink"], None]) -> None:
         """Has a result added that is in files already; a store that fails costs a remark."""
         try:
             add(self.mlflow())
@@ -86,10 +115,14 @@ class Workspace:
     @property
     def optuna(self) -> "BaseStorage":
         """Optuna's storage; an empty one as long as there is none."""
+        from proxytune.storage.open import empty_storage
+
         is_there = self.storage or self.paths.journal.exists()
         return self.opened_optuna if is_there else empty_storage()
 
     @cached_property
     def opened_optuna(self) -> "BaseStorage":
         """Optuna's storage, made if need be."""
+        from proxytune.storage.open import open_storage
+
         return open_storage(self.paths.journal, self.storage)

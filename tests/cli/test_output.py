@@ -12,7 +12,7 @@ from proxytune.cli.study import print_trials
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.load import load_shape, load_study
 from proxytune.config.parameterization import Parameterization
-from proxytune.scaling.table import multiplier_document, projection_document
+from proxytune.scaling.report import multiplier_report, projection_report
 from tests.commands import proxytune
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -90,19 +90,19 @@ def test_no_role_number_or_rule_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shapes = load_shape(QUICKSTART), load_shape(SMALL).at(qk_norm=True)
-    document = multiplier_document(*shapes, Parameterization.model_validate(options))
+    report = multiplier_report(*shapes, Parameterization.model_validate(options))
     monkeypatch.setenv("COLUMNS", str(width))
-    print_settings(document, title="title")
+    print_settings(report, title="title")
     printed = capsys.readouterr().out
     assert "…" not in printed
     assert all(len(line) <= width for line in printed.splitlines())
-    assert set(document["roles"]) <= set(printed.split())
+    assert set(report.roles) <= set(printed.split())
 
 
 def test_rules_stand_whole_under_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     shapes = load_shape(QUICKSTART), load_shape(SMALL)
     print_settings(
-        projection_document(BaseHyperparameters(), *shapes, Parameterization()), title="title"
+        projection_report(BaseHyperparameters(), *shapes, Parameterization()), title="title"
     )
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: i for i, line in enumerate(lines) if line.strip()}

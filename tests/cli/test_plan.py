@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from proxytune.plan.report import PlanReport
+from proxytune.workflows.plan import make_plan
+from proxytune.workflows.workspace import Workspace
 from tests.cli.test_bad_input import assert_refused
 from tests.commands import TARGET, TINY, proxytune, write_yaml
 
@@ -32,6 +35,7 @@ def document(planned: tuple[Path, Result]) -> dict[str, Any]:
 def test_a_plan_says_what_each_proxy_would_cost(planned: tuple[Path, Result]) -> None:
     plan = document(planned)
     assert set(plan) == {
+        "schema_version",
         "target",
         "machine",
         "runs",
@@ -49,6 +53,17 @@ def test_a_plan_says_what_each_proxy_would_cost(planned: tuple[Path, Result]) ->
     chosen = plan["proxies"][plan["suggestion"]["proxy"]]["shape"]
     assert plan["study"]["proxy"] == chosen
     assert f"d_model {chosen['d_model']} " in plan["suggestion"]["reason"]
+
+
+def test_the_function_gives_what_the_command_prints(planned: tuple[Path, Result]) -> None:
+    workspace = Workspace(planned[0] / "home")
+    report, printed = make_plan(LLAMA, workspace=workspace), document(planned)
+    assert PlanReport.model_validate(printed).study == report.study
+    again = json.loads(json.dumps(report.document()))
+    # Memory is that of now.
+    assert again["machine"].pop("pack_memory") > 0
+    assert printed["machine"].pop("pack_memory") > 0
+    assert again == printed
 
 
 def test_the_suggested_study_can_be_created(planned: tuple[Path, Result]) -> None:

@@ -14,7 +14,7 @@ from proxytune.config.shape import Shape
 from proxytune.config.target import TargetSpec
 from proxytune.errors import InputError
 from proxytune.models.parametrize import build_model
-from proxytune.plan.cost import cost_document
+from proxytune.plan.cost import Cost
 from proxytune.scaling.projection import project
 from tests.commands import TARGET
 
@@ -46,14 +46,14 @@ def test_the_formula_is_what_torch_counts(
 def test_the_share_is_of_the_planned_run() -> None:
     target = validate(TargetSpec, TARGET | {"tokens": "1e6"}, "target")
     planned = 1e6 * target.shape.training_flops_per_token()
-    document = cost_document(planned / 50, target)
-    assert document["target_flops"] == planned
-    assert document["share"] == pytest.approx(0.02)
+    cost = Cost.of(planned / 50, target)
+    assert cost.target_flops == planned
+    assert cost.share == pytest.approx(0.02)
 
 
 def test_without_a_token_budget_there_is_no_share() -> None:
-    document = cost_document(1e12, validate(TargetSpec, TARGET, "target"))
-    assert (document["target_flops"], document["share"]) == (None, None)
+    cost = Cost.of(1e12, validate(TargetSpec, TARGET, "target"))
+    assert (cost.target_flops, cost.share) == (None, None)
 
 
 @pytest.mark.parametrize("tokens", [-1, 0, "many"])
