@@ -108,15 +108,15 @@ class Simulated:
         self.seconds.append(time.monotonic() - began)
 
 
-@dataclass(frozen=True)
 class Load(Workspace):
     """A workspace whose training is simulated."""
 
-    cluster: Executor | None = field(default=None, kw_only=True)
+    def __init__(self, home: Path, cluster: Executor) -> None:
+        super().__init__(home)
+        self._cluster = cluster
 
     def executor(self, spec: ExperimentSpec) -> Executor:
-        assert self.cluster is not None
-        return self.cluster
+        return self._cluster
 
 
 @dataclass
@@ -167,11 +167,11 @@ def study_spec(folder: Path, trials: int, sampler: str) -> StudySpec:
 def run_load(folder: Path, trials: int, in_flight: int, sampler: str) -> dict[str, Any]:
     """Runs the large study, from nothing to its confirmed selection, in all stores."""
     cluster, meter = Simulated(in_flight), Meter()
-    workspace = Load(folder, cluster=cluster)
+    workspace = Load(folder, cluster)
     spec = study_spec(folder, trials, sampler)
     study = Study.create(workspace.opened_optuna, spec)
     began = time.monotonic()
-    run_study(workspace, spec.name, meter)
+    run_study(spec.name, workspace, meter)
     late_mb = memory_mb()
     assert len(study.finished()) == meter.finished == trials
     searched, whole = cluster.seconds[0], time.monotonic() - began

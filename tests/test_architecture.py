@@ -42,7 +42,7 @@ HOMES = {
     "optuna": "storage search workflows",
     "ray": "execution",
     "mlflow": "records",
-    "pyarrow": "records",
+    "pyarrow": "records workflows",
     "torch": "models training coordinates doctor",
     "matplotlib": "transfer coordinates evidence",
     "click": "cli",

@@ -1,6 +1,6 @@
 """A study through an outage of the database that it is kept in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -10,11 +10,12 @@ from optuna.storages import RDBStorage
 
 from proxytune.cli.progress import StudyProgress
 from proxytune.errors import RunError
-from proxytune.packs.trial import TrialRecord
+from proxytune.packs.trial import TrialRecord, TrialResult
 from proxytune.records import recorder
 from proxytune.records.parquet import read_trials
+from proxytune.search.report import StudyReport
 from proxytune.search.source import Progress
-from proxytune.search.study import Study, delete_study, study_names
+from proxytune.search.study import delete_study, study_names
 from proxytune.storage import outage
 from proxytune.workflows.studies import create_study, run_study
 from proxytune.workflows.workspace import Workspace
@@ -49,12 +50,10 @@ def workspace(databases: Databases, file: Path, tmp_path: Path) -> Workspace:
 @pytest.fixture
 def undisturbed(file: Path, tmp_path: Path) -> dict[int, float | None]:
     """Values of its trials when nothing happens."""
-    workspace = Workspace(tmp_path / "quiet")
-    create_study(workspace, file)
-    return values(run_study(workspace, "tiny", lambda progress: None).trials())
+    return values(run_study(file, Workspace(tmp_path / "quiet")).trials)
 
 
-def values(trials: list[TrialRecord]) -> dict[int, float | None]:
+def values(trials: Sequence[TrialResult]) -> dict[int, float | None]:
     assert len({trial.number for trial in trials}) == len(trials)
     return {trial.number: trial.value for trial in trials}
 
@@ -76,11 +75,11 @@ class Watch:
 
 
 def assert_nothing_is_missing(
-    workspace: Workspace, study: Study, watch: Watch, undisturbed: dict[int, float | None]
+    workspace: Workspace, study: StudyReport, watch: Watch, undisturbed: dict[int, float | None]
 ) -> None:
     assert study.state == "complete"
     assert len(undisturbed) == TRIALS
-    assert values(study.trials()) == pytest.approx(undisturbed)
+    assert values(study.trials) == pytest.approx(undisturbed)
     assert values(watch.finished) == pytest.approx(undisturbed)
     rows = read_trials(workspace.paths.parquet, "tiny").to_pylist()
     assert len(rows) == TRIALS
@@ -98,7 +97,7 @@ def test_a_database_that_was_killed_for_seconds_costs_nothing(
 
     watch = Watch(kill)
     try:
-        study = run_study(workspace, "tiny", watch)
+        study = run_study("tiny", workspace, watch)
     finally:
         back.join()
     assert not watch.remarks
@@ -138,7 +137,7 @@ def test_a_run_goes_on_when_a_connection_breaks_in_the_middle_of_a_commit(
 ) -> None:
     breaking = Breaking(workspace, postgres, every, after)
     watch = Watch()
-    study = run_study(workspace, "tiny", watch)
+    study = run_study("tiny", workspace, watch)
     assert breaking.broken >= 2
     assert watch.remarks
     assert {remark.partition("; ")[2] for remark in watch.remarks} <= {
@@ -154,7 +153,7 @@ def test_a_run_that_loses_its_storage_again_and_again_ends(
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 1)
     watch = Watch(lambda: Breaking(workspace, postgres, 1, after=False))
     with pytest.raises(RunError) as ended:
-        run_study(workspace, "tiny", watch)
+        run_study("tiny", workspace, watch)
     assert str(ended.value) == GO_ON
     assert watch.remarks[0] == "the storage cannot be used (OperationalError); trying again"
 

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from proxytune.search.source import Progress
-from proxytune.workflows.studies import create_study, run_study
+from proxytune.workflows.studies import run_study
 from proxytune.workflows.workspace import Workspace
 from tests.commands import TINY, write_yaml
 from tests.servers import free_port, serving
@@ -62,8 +62,7 @@ def test_a_server_that_was_killed_in_the_middle_third_has_each_trial_once_and_no
     with ExitStack() as servers:
         outage = Outage(tmp_path, servers)
         workspace = Workspace(tmp_path / "home", tracking_uri=outage.address)
-        create_study(workspace, write_yaml(tmp_path / "tiny.yaml", spec))
-        study = run_study(workspace, "tiny", outage)
+        study = run_study(write_yaml(tmp_path / "tiny.yaml", spec), workspace, outage)
         runs = outage.runs()
     assert study.state == "complete"
     (remark,) = outage.remarks

@@ -1,6 +1,7 @@
 """proxytune plan: what proxies would cost, before anything runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -8,7 +9,9 @@ from rich.console import Console
 from proxytune.cli.options import YAML_FILE, as_json, home, print_json
 from proxytune.cli.tables import percent, table_of
 from proxytune.errors import InputError
-from proxytune.plan.report import PlanReport
+
+if TYPE_CHECKING:
+    from proxytune.plan.report import PlanReport
 
 
 @click.command()
@@ -67,7 +70,7 @@ def _require_new(path: Path) -> None:
         raise InputError.of_field("--write", str(path), f"there is no folder {path.parent}")
 
 
-def _print_plan(plan: PlanReport) -> None:
+def _print_plan(plan: "PlanReport") -> None:
     """Proxies with their costs, and which to take."""
     console = Console(highlight=False)
     target, machine, runs = plan.target, plan.machine, plan.runs

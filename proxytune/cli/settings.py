@@ -1,14 +1,16 @@
 """Settings or multipliers of a shape, as tables."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from proxytune.cli.tables import number, table_of
-from proxytune.scaling.report import ScalingReport
+
+if TYPE_CHECKING:
+    from proxytune.scaling.report import ScalingReport
 
 SETTINGS = {
     "init_std": "init std",
@@ -25,7 +27,7 @@ LONG_RULE = 11
 """Characters of a rule that go on one line."""
 
 
-def print_settings(report: ScalingReport, title: str) -> None:
+def print_settings(report: "ScalingReport", title: str) -> None:
     """Settings or multipliers by role, each over the rule that gave it; then the forward ones."""
     roles = table_of("role", *SETTINGS.values(), left=("role",), title=title)
     sources: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """proxytune study: define, run, show."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import loss, number, table_of
 
 if TYPE_CHECKING:
+    from proxytune.search.report import StudyReport, StudySummary
     from proxytune.search.study import Study
     from proxytune.workflows.workspace import Workspace
 
@@ -32,7 +34,7 @@ def create(file: Path, no_run: bool, as_json: bool, **where: Any) -> None:
 
     workspace = _workspace(where)
     made = create_study(workspace, file)
-    _show(made if no_run else _run(workspace, made, as_json), as_json)
+    _show(made.report() if no_run else _run(workspace, made, as_json), as_json)
 
 
 @study.command()
@@ -54,9 +56,7 @@ def run(name: str, as_json: bool, **where: Any) -> None:
 @stores
 def show(name: str, as_json: bool, **where: Any) -> None:
     """Show a study and its trials."""
-    from proxytune.workflows.studies import find_study
-
-    _show(find_study(_workspace(where), name), as_json)
+    _show(_workspace(where).study(name).report(), as_json)
 
 
 @study.command("list")
@@ -66,7 +66,7 @@ def list_(as_json: bool, **where: Any) -> None:
     """List the studies."""
     from proxytune.workflows.studies import find_studies
 
-    studies = [_summary(found) for found in find_studies(_workspace(where))]
+    studies = [found.summary() for found in find_studies(_workspace(where))]
     if as_json:
         print_json(studies)
     else:
@@ -81,15 +81,12 @@ def sync(name: str, as_json: bool, **where: Any) -> None:
     """Give MLflow and Parquet the trials that they lack."""
     from proxytune.workflows.studies import sync_study
 
-    sinks = [
-        {"sink": str(one.sink), "trials": one.recorded, "added": one.added}
-        for one in sync_study(_workspace(where), name)
-    ]
+    report = sync_study(_workspace(where), name)
     if as_json:
-        print_json({"study": name, "sinks": sinks})
+        print_json(report)
     else:
-        for sink in sinks:
-            click.echo(f"{sink['sink']}: {sink['trials']} trials, {sink['added']} of them added")
+        for one in report.sinks:
+            click.echo(f"{one.sink}: {one.trials} trials, {one.added} of them added")
 
 
 @study.command()
@@ -128,84 +125,54 @@ def _workspace(where: dict[str, Any]) -> "Workspace":
     return Workspace(**where, remark=warn)
 
 
-def _run(workspace: "Workspace", study: "Study", quiet: bool) -> "Study":
-    from proxytune.workflows.studies import run_study
+def _run(workspace: "Workspace", study: "Study", quiet: bool) -> "StudyReport":
+    from proxytune.workflows.studies import continue_study
 
     finished = [trial for trial in study.trials() if trial.state.finished]
     with StudyProgress(study.spec, finished, quiet) as progress:
-        return run_study(workspace, study.name, progress)
+        return continue_study(workspace, study, progress)
 
 
-def _show(study: "Study", as_json: bool) -> None:
-    trials = study.trials()
-    document = {
-        "study": study.name,
-        "state": study.state,
-        "spec": study.spec.model_dump(mode="json"),
-        "pack_size": study.pack_size,
-        "flops": study.flops(trials),
-        "selection": study.selection,
-        "trials": [
-            trial.model_dump(mode="json", exclude={"study", "hyperparameters", "curve"})
-            for trial in trials
-        ],
-    }
+def _show(study: "StudyReport", as_json: bool) -> None:
     if as_json:
-        print_json(document)
+        print_json(study)
     else:
-        print_trials(document)
+        print_trials(study)
 
 
-def _summary(study: "Study") -> dict[str, Any]:
-    trials = study.trials()
-    values = [trial.value for trial in trials if trial.value is not None]
-    proxy = study.spec.proxy
-    return {
-        "study": study.name,
-        "state": study.state,
-        "trials": study.spec.search.trials,
-        "finished": sum(trial.state.finished for trial in trials),
-        "best": min(values, default=None),
-        "parameterization": study.spec.parameterization.name,
-        "proxy": f"width {proxy.d_model}, depth {proxy.n_layers}, repeat {proxy.repeat}",
-    }
-
-
-def print_trials(document: dict[str, Any]) -> None:
+def print_trials(study: "StudyReport") -> None:
     """A study's trials, best first, then those without a value."""
     console = Console(highlight=False)
-    console.print(f"study {document['study']}: {document['state']}")
-    trials = document["trials"]
-    if not trials:
+    console.print(f"study {study.study}: {study.state}")
+    if not study.trials:
         return
-    flops = document["flops"]
     console.print(
-        f"{flops['trials']:.3g} FLOPs of trials, {flops['confirmation']:.3g} of confirmation"
+        f"{study.flops.trials:.3g} FLOPs of trials, {study.flops.confirmation:.3g} of confirmation"
     )
-    names = list(trials[0]["params"])
+    names = list(study.trials[0].params)
     table = table_of("trial", "state", "validation loss", *names, "seconds", left=("state",))
-    for trial in sorted(trials, key=lambda t: (t["value"] is None, t["value"], t["number"])):
+    for trial in sorted(study.trials, key=lambda t: (t.value is None, t.value or 0.0, t.number)):
         table.add_row(
-            str(trial["number"]),
-            trial["state"],
-            loss(trial["value"]),
-            *(number(trial["params"][name]) for name in names),
-            f"{trial['seconds']:.1f}",
+            str(trial.number),
+            trial.state,
+            loss(trial.value),
+            *(number(trial.params[name]) for name in names),
+            f"{trial.seconds:.1f}",
         )
     console.print(table)
 
 
-def _print_studies(studies: list[dict[str, Any]]) -> None:
-    """One line a study."""
+def _print_studies(studies: Sequence["StudySummary"]) -> None:
+    """One line per study."""
     headings = ("study", "state", "trials", "best", "parameterization", "proxy")
     table = table_of(*headings, left=headings)
     for study in studies:
         table.add_row(
-            study["study"],
-            study["state"],
-            f"{study['finished']}/{study['trials']}",
-            loss(study["best"]),
-            study["parameterization"],
-            study["proxy"],
+            study.study,
+            study.state,
+            f"{study.finished}/{study.trials}",
+            loss(study.best),
+            study.parameterization,
+            study.proxy,
         )
     Console().print(table)

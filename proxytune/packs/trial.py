@@ -1,5 +1,6 @@
 """A trial with its curve, as it is recorded."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -23,21 +24,17 @@ class TrialState(StrEnum):
         return self is not TrialState.RUNNING
 
 
-class TrialRecord(Spec):
-    """One trial with its curve."""
+class TrialResult(Spec):
+    """What came of one trial."""
 
-    study: str
-    """The study's name."""
     number: int
     """Unique in the study, from 0."""
     state: TrialState
     """How it ended."""
     params: dict[str, float]
     """The searched hyperparameters."""
-    hyperparameters: BaseHyperparameters
-    """All base hyperparameters, the searched ones among them."""
     value: float | None
-    """Validation loss after the last evaluation, nats a token; None without a finite one."""
+    """Validation loss after the last evaluation, nats per token; None without a finite one."""
     seed: int
     """Seed of the initial weights."""
     pack: str
@@ -52,5 +49,27 @@ class TrialRecord(Spec):
     """Tokens trained on."""
     flops: float
     """Floating-point operations of its training."""
+
+
+class TrialRecord(TrialResult):
+    """One trial with its curve."""
+
+    study: str
+    """The study's name."""
+    hyperparameters: BaseHyperparameters
+    """All base hyperparameters, the searched ones among them."""
     curve: tuple[Evaluation, ...]
     """Its evaluations, by step."""
+
+    @property
+    def result(self) -> TrialResult:
+        """The trial without its curve."""
+        return TrialResult.model_construct(
+            **{name: getattr(self, name) for name in TrialResult.model_fields}
+        )
+
+
+def best_of(trials: Iterable[TrialRecord]) -> TrialRecord | None:
+    """The trial of the lowest loss; None where none has a loss."""
+    with_value = [(trial.value, trial) for trial in trials if trial.value is not None]
+    return min(with_value, key=lambda pair: pair[0])[1] if with_value else None

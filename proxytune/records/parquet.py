@@ -72,6 +72,11 @@ class ParquetSink:
             data_set.delete()
 
 
+def trials_table(trials: Iterable[TrialRecord], study: StudySpec) -> pa.Table:
+    """Finished trials of a study as a table of the data set `trials`."""
+    return pa.Table.from_pylist([trial_row(trial, study) for trial in trials], schema=TRIALS)
+
+
 def read_trials(folder: Path, study: str) -> pa.Table:
     """The recorded trials of one study."""
     return _data_sets(folder, study)[0].read()

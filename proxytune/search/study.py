@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import optuna
 from optuna.storages import BaseStorage
@@ -12,7 +12,9 @@ from optuna.storages import BaseStorage
 from proxytune.config.load import validate
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
-from proxytune.packs.trial import TrialRecord
+from proxytune.packs.selection import Candidate, Selection
+from proxytune.packs.trial import TrialRecord, best_of
+from proxytune.search.report import StudyFlops, StudyReport, StudyState, StudySummary
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
 from proxytune.storage.lease import Lease
@@ -66,9 +68,13 @@ class Study:
         return self.spec.name
 
     @property
-    def selection(self) -> dict[str, Any] | None:
+    def selection(self) -> Selection | None:
         """The outcome, once the study is complete."""
-        return self._optuna.user_attrs.get(SELECTION)
+        stored = self._optuna.user_attrs.get(SELECTION)
+        if stored is None:
+            return None
+        candidates = [Candidate.model_validate(candidate) for candidate in stored["candidates"]]
+        return Selection.of(candidates, stored.get("tokens", 0))
 
     @property
     def completed(self) -> datetime | None:
@@ -85,9 +91,10 @@ class Study:
         """Settles it for good, but for packs that turn out not to fit into memory."""
         self._optuna.set_user_attr(PACK_SIZE, size)
 
-    def complete(self, selection: dict[str, Any]) -> None:
-        """Keeps the outcome."""
-        self._optuna.set_user_attr(SELECTION, selection)
+    def complete(self, selection: Selection) -> None:
+        """Keeps the outcome; what follows from the candidates is not stored."""
+        stored = selection.model_dump(mode="json", include={"candidates", "tokens"})
+        self._optuna.set_user_attr(SELECTION, stored)
         self._optuna.set_user_attr(COMPLETED, datetime.now(UTC).isoformat())
 
     def trials(self) -> list[TrialRecord]:
@@ -105,20 +112,43 @@ class Study:
         trials = self._optuna.get_trials(deepcopy=False)
         return [record_of(trials[number], self.spec) for number in numbers]
 
-    def flops(self, trials: Sequence[TrialRecord]) -> dict[str, float]:
-        """Floating-point operations of training: of `trials`, as far as they got; of fresh seeds.
+    def flops(self, trials: Sequence[TrialRecord]) -> StudyFlops:
+        """Floating-point operations of training: of `trials`, and of the best on fresh seeds."""
+        fresh = self.selection.tokens if self.selection else 0
+        return StudyFlops(
+            trials=sum(trial.flops for trial in trials),
+            confirmation=fresh * self.spec.proxy.training_flops_per_token(),
+        )
 
-        As `Shape.training_flops_per_token` counts them. Evaluations are not counted, nor what was
-        lost with a worker: a planned run, with which this is compared, has those besides, too.
-        """
-        fresh = (self.selection or {}).get("tokens", 0)
-        return {
-            "trials": sum(trial.flops for trial in trials),
-            "confirmation": float(fresh * self.spec.proxy.training_flops_per_token()),
-        }
+    def report(self) -> StudyReport:
+        """All that is known of it now."""
+        trials = self.trials()
+        return StudyReport(
+            study=self.name,
+            state=self.state,
+            spec=self.spec,
+            pack_size=self.pack_size,
+            flops=self.flops(trials),
+            selection=self.selection,
+            trials=tuple(trial.result for trial in trials),
+        )
+
+    def summary(self) -> StudySummary:
+        """The same in a line."""
+        trials, proxy = self.trials(), self.spec.proxy
+        best = best_of(trials)
+        return StudySummary(
+            study=self.name,
+            state=self.state,
+            trials=self.spec.search.trials,
+            finished=sum(trial.state.finished for trial in trials),
+            best=best and best.value,
+            parameterization=self.spec.parameterization.name,
+            proxy=f"width {proxy.d_model}, depth {proxy.n_layers}, repeat {proxy.repeat}",
+        )
 
     @property
-    def state(self) -> str:
+    def state(self) -> StudyState:
         """created, unfinished (trials are missing or not confirmed) or complete."""
         if self.completed is not None:
             return "complete"

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from proxytune.config.shape import Shape
+from proxytune.packs.selection import Candidate, Selection
 from proxytune.transfer.check import CheckRun
-from proxytune.transfer.selection import Candidate, Selection
 from proxytune.transfer.verdict import Verdict
 
 PROXY, TARGET, QUIET = "#3b6fb6", "#c8553d", "#9aa5b1"

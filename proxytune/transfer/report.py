@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from proxytune.files import replace
+from proxytune.packs.selection import Selection
 from proxytune.transfer.check import CheckRun
-from proxytune.transfer.selection import Selection
 from proxytune.transfer.verdict import Verdict
 
 

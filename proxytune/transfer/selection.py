@@ -1,59 +1,14 @@
 """Which trial is best, and not just luckiest: the top few train again on fresh seeds."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
-from proxytune.config.base import Spec
-from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
 from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.pack import Member, PackSpec
-
-
-class Candidate(Spec):
-    """One of the best trials, with its losses on fresh seeds."""
-
-    number: int
-    """The trial's number."""
-    hyperparameters: BaseHyperparameters
-    """Its base hyperparameters."""
-    value: float
-    """Its validation loss in the search."""
-    confirmed: tuple[float | None, ...] = ()
-    """Validation loss on each fresh seed; None where it diverged."""
-
-    @property
-    def mean(self) -> float:
-        """Mean loss over fresh seeds (infinite if one diverged), or the search's without any."""
-        if not self.confirmed:
-            return self.value
-        return statistics.fmean(math.inf if loss is None else loss for loss in self.confirmed)
-
-    @property
-    def standard_error(self) -> float | None:
-        """Of the mean; None below two finite losses."""
-        losses = [loss for loss in self.confirmed if loss is not None]
-        if len(losses) < 2:
-            return None
-        return statistics.stdev(losses) / math.sqrt(len(losses))
-
-
-class Selection(Spec):
-    """The candidates, best first."""
-
-    candidates: tuple[Candidate, ...] = Field(min_length=1)
-    tokens: int = 0
-    """Tokens that all of them trained on, on fresh seeds."""
-
-    @property
-    def best(self) -> Candidate:
-        """Whose base hyperparameters are projected."""
-        return self.candidates[0]
+from proxytune.packs.selection import Candidate, Selection
 
 
 def confirmation_packs(
@@ -105,13 +60,12 @@ def select(study: str, candidates: Sequence[Candidate], packs: FixedPacks) -> Se
         )
         for c in candidates
     ]
-    selection = Selection(
-        candidates=tuple(sorted(confirmed, key=lambda c: (c.mean, c.value))),
-        tokens=sum(end.tokens for ends in last.values() for end in ends),
-    )
-    if math.isinf(selection.best.mean):
+    confirmed.sort(key=lambda c: (c.mean, c.value))
+    if math.isinf(confirmed[0].mean):
         raise RunError(
             f"study {study!r}: each of its best {len(confirmed)} trials diverged "
             "on a fresh seed; search lower learning rates"
         )
-    return selection
+    return Selection.of(
+        confirmed, tokens=sum(end.tokens for ends in last.values() for end in ends)
+    )

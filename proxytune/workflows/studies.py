@@ -1,27 +1,51 @@
 """Studies: define, find, run, sync, export, delete."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from proxytune.config.load import load_study
+from proxytune.config.load import load_study, loaded, told
+from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError
-from proxytune.records.parquet import export_table, read_trials
-from proxytune.records.recorder import Delivery
-from proxytune.search.source import Observer
+from proxytune.records.report import SinkReport, SyncReport
+from proxytune.search.report import StudyReport
+from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study, delete_study, study_names
-from proxytune.workflows.study_run import StudyRun
 from proxytune.workflows.workspace import Workspace
 
 
-def create_study(workspace: Workspace, path: Path) -> Study:
-    """Defines the study of a file, having looked at its corpus."""
-    spec = load_study(path)
+def run_study(
+    study: StudySpec | str | Path,
+    workspace: Workspace | None = None,
+    observe: Observer | None = None,
+) -> StudyReport:
+    """Runs a study, or resumes it, until its best trial is confirmed; then tells of it.
+
+    `study` is a YAML file, a StudySpec, or the name of a study that the workspace has. A string is
+    a file if it ends in `.yaml` or `.yml` or holds a `/`, and else a name, whatever files there
+    are: the same call means the same everywhere. A study that is complete is only told of.
+
+    `observe` is called with what happens meanwhile, from the thread that called this. Raises
+    InputError for a study that cannot be used, or that another process runs, and RunError if
+    something fails while running; what was trained until then is kept.
+    """
+    where = workspace or Workspace()
+    if isinstance(study, str) and not _is_file(study):
+        found = find_study(where, study)
+    else:
+        found = create_study(where, study)
+    return continue_study(where, found, observe or _remarks_to(where))
+
+
+def create_study(workspace: Workspace, study: StudySpec | str | Path) -> Study:
+    """Defines the study of a file or a spec, having looked at its corpus."""
+    spec = loaded(study, load_study)
     if spec.name in study_names(workspace.optuna):
         return Study.create(workspace.optuna, spec)
     try:
         workspace.tokens(spec)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{told(study)}: {error}") from None
     return Study.create(workspace.opened_optuna, spec)
 
 
@@ -41,9 +65,11 @@ def find_studies(workspace: Workspace) -> list[Study]:
     return readable
 
 
-def run_study(workspace: Workspace, name: str, observe: Observer) -> Study:
-    """Runs a study, or resumes it, until its best trial is confirmed."""
-    study = find_study(workspace, name)
+def continue_study(workspace: Workspace, study: Study, observe: Observer) -> StudyReport:
+    """Trains what is missing of a study that is stored, and tells of it."""
+    # Not before it is needed: torch takes seconds to import.
+    from proxytune.workflows.study_run import StudyRun
+
     with study.lease() as lease:
         try:
             StudyRun(workspace, study, lease, observe).finish()
@@ -51,18 +77,20 @@ def run_study(workspace: Workspace, name: str, observe: Observer) -> Study:
             done = sum(trial.state.finished for trial in study.trials())
             raise RunError(
                 f"stopped with {done} of {study.spec.search.trials} trials finished; "
-                f"go on with: proxytune study run {name}"
+                f"go on with: proxytune study run {study.name}"
             ) from None
         except Interrupted as error:
-            raise RunError(f"{error}; go on with: proxytune study run {name}") from None
-    return study
+            raise RunError(f"{error}; go on with: proxytune study run {study.name}") from None
+    return study.report()
 
 
-def sync_study(workspace: Workspace, name: str) -> list[Delivery]:
+def sync_study(workspace: Workspace, name: str) -> SyncReport:
     """Gives every sink the trials that it lacks; what it has of others stays.
 
     Raises RunError for the first sink that fails.
     """
+    from proxytune.records.recorder import Delivery
+
     study = find_study(workspace, name)
     with study.lease():
         finished = study.finished()
@@ -71,12 +99,17 @@ def sync_study(workspace: Workspace, name: str) -> list[Delivery]:
             while delivery.advance():
                 pass
             delivery.sink.close(complete=study.completed is not None)
-    return deliveries
+    sinks = [
+        SinkReport(sink=str(one.sink), trials=one.recorded, added=one.added) for one in deliveries
+    ]
+    return SyncReport(study=name, sinks=tuple(sinks))
 
 
 def export_study(workspace: Workspace, name: str, path: Path) -> None:
     """Writes a study's trials to a file, in the format that its ending names."""
     find_study(workspace, name)
+    from proxytune.records.parquet import export_table, read_trials
+
     export_table(read_trials(workspace.paths.parquet, name), path)
 
 
@@ -87,3 +120,17 @@ def remove_study(workspace: Workspace, name: str) -> None:
             sink.delete(name)
         delete_study(workspace.optuna, name)
         shutil.rmtree(workspace.paths.packs(name), ignore_errors=True)
+
+
+def _is_file(text: str) -> bool:
+    return "/" in text or text.endswith((".yaml", ".yml"))
+
+
+def _remarks_to(workspace: Workspace) -> Callable[[Progress], None]:
+    """An observer that passes on what a user should know, and nothing else."""
+
+    def observe(progress: Progress) -> None:
+        for remark in progress.remarks:
+            workspace.remark(remark)
+
+    return observe

@@ -10,13 +10,14 @@ from proxytune.config.training import TrainingSpec
 from proxytune.errors import RunError, StorageLost
 from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.ports import Executor
+from proxytune.packs.selection import Candidate
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.plan.pack_size import pack_size
 from proxytune.records.recorder import Recorder, Undelivered
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study
 from proxytune.storage.lease import Lease
-from proxytune.transfer.selection import Candidate, confirmation_packs, select
+from proxytune.transfer.selection import confirmation_packs, select
 from proxytune.workflows.calibration import calibration_of, remember_too_large
 from proxytune.workflows.workspace import Workspace
 
@@ -117,7 +118,7 @@ class StudyRun:
         packs = FixedPacks(confirmation_packs(study.spec, top, tokens))
         executor.run(self._lease.guard(packs))
         self._lease.require()
-        study.complete(select(study.name, top, packs).model_dump(mode="json"))
+        study.complete(select(study.name, top, packs))
 
     def _calibrated(self) -> tuple[Path, Shape, TrainingSpec, ExecutionSpec]:
         """Where calibrations are kept, and what this one is of."""

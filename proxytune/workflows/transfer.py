@@ -8,6 +8,7 @@ from proxytune.config.load import load_target, require_scalable
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError
 from proxytune.packs.pack import PackSpec
+from proxytune.packs.selection import Selection
 from proxytune.plan.cost import Cost
 from proxytune.records.mlflow import MlflowSink
 from proxytune.scaling.report import projection_report
@@ -21,7 +22,6 @@ from proxytune.transfer.check import (
 )
 from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
-from proxytune.transfer.selection import Selection
 from proxytune.transfer.verdict import Verdict, judge
 from proxytune.workflows.studies import find_studies, find_study
 from proxytune.workflows.study_run import candidates
@@ -49,7 +49,7 @@ def run_transfer(
         "name": goal.name,
         "selection": selection_document(selection),
         **projection_report(best, spec.base, goal.shape, spec.parameterization).document(),
-        "cost": Cost.of(sum(study.flops(trials).values()), goal).model_dump(),
+        "cost": Cost.of(study.flops(trials).total, goal).model_dump(),
         "check": None,
     }
     folder = workspace.paths.transfer(study.name, goal.name)
@@ -97,7 +97,7 @@ def _selection(study: Study) -> Selection:
             study.name,
             f"is not complete; finish it with: proxytune study run {study.name}",
         )
-    return Selection.model_validate(study.selection)
+    return study.selection
 
 
 def _latest_complete(workspace: Workspace) -> Study:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from proxytune.records.mlflow import MlflowSink
     from proxytune.records.sink import RecordSink
+    from proxytune.workflows.stored_study import StoredStudy
 
 USUAL_TRACKING_URIS = ("http://", "https://", "sqlite:///", "postgresql://")
 """Addresses of MLflow that need no look at what it supports."""
@@ -60,6 +61,12 @@ class Workspace:
 
             # Before anything is trained: one that is wrong looks like a server that is away.
             require_tracking_uri(self.tracking_uri)
+
+    def study(self, name: str) -> "StoredStudy":
+        """A study that is stored here. Raises InputError if there is none of that name."""
+        from proxytune.workflows.stored_study import StoredStudy
+
+        return StoredStudy(self, name)
 
     @cached_property
     def paths(self) -> Home:

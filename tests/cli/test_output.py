@@ -13,7 +13,10 @@ from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.load import load_shape, load_study
 from proxytune.config.parameterization import Parameterization
 from proxytune.scaling.report import multiplier_report, projection_report
+from proxytune.search.report import StudyFlops, StudyReport
 from tests.commands import proxytune
+from tests.records.examples import trial as trial_of
+from tests.studies import study_spec
 
 STUDIES = Path(__file__).parents[2] / "studies"
 QUICKSTART, SMALL = STUDIES / "quickstart.yaml", STUDIES / "targets" / "small.yaml"
@@ -119,11 +122,20 @@ def test_names_of_hyperparameters_are_not_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["learning_rate", "weight_decay", "embedding_lr_multiplier", "beta2"]
-    trial = {"number": 7, "state": "complete", "value": 2.5, "seconds": 1.0}
-    trial["params"] = dict.fromkeys(names, 0.0123456)
+    trial = trial_of(study_spec(), 7).result
+    trial = trial.model_copy(update={"params": dict.fromkeys(names, 0.0123456)})
     monkeypatch.setenv("COLUMNS", "80")
-    flops = {"trials": 1e9, "confirmation": 0.0}
-    print_trials({"study": "s", "state": "complete", "flops": flops, "trials": [trial]})
+    print_trials(
+        StudyReport(
+            study="small",
+            state="complete",
+            spec=study_spec(),
+            pack_size=1,
+            flops=StudyFlops(trials=1e9, confirmation=0.0),
+            selection=None,
+            trials=(trial,),
+        )
+    )
     printed = capsys.readouterr().out
     words = {word for name in names for word in name.replace("_", "_ ").split()}
     assert words <= set(printed.split())

@@ -89,7 +89,7 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
             storage.set_study_user_attr(number, LEASE, far.text())
 
     with pytest.raises(RunError, match=r"process \d+ on far has taken it over"):
-        run_study(workspace, "tiny", take)
+        run_study("tiny", workspace, take)
     assert made.completed is None
     assert len(made.finished()) == 2
     # Who has it now also closes what records it. As a process ends, so do its couriers.

@@ -7,11 +7,13 @@ import pytest
 from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError
+from proxytune.packs.selection import Selection
 from proxytune.packs.trial import TrialState
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.storage.open import open_storage
 from tests.fakes import evaluation
 from tests.studies import FIRST, LAST, next_pack, source_of, study_spec, told, train
+from tests.transfer.examples import candidates
 
 
 class Workspace:
@@ -74,9 +76,10 @@ def test_a_study_is_created_then_unfinished_then_complete(stores: Workspace) -> 
     assert Study(stores.open(), "small").state == "unfinished"
     train(source, next_pack(source))
     assert Study(stores.open(), "small").state == "unfinished"  # nothing is confirmed yet
-    study.complete({"candidates": [1, 2]})
+    selection = Selection.of(candidates(2.5, 3.5), tokens=1024)
+    study.complete(selection)
     found = Study(stores.open(), "small")
-    assert (found.state, found.selection) == ("complete", {"candidates": [1, 2]})
+    assert (found.state, found.selection) == ("complete", selection)
     assert found.completed is not None
     assert found.completed.utcoffset() is not None
 

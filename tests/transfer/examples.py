@@ -7,9 +7,9 @@ from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
 from proxytune.config.training import TrainingSpec
 from proxytune.packs.pack import Evaluation
+from proxytune.packs.selection import Candidate
 from proxytune.scaling.rules import Role
 from proxytune.transfer.check import CheckRun, Run
-from proxytune.transfer.selection import Candidate
 from tests.packs import hyperparameters
 
 PROXY = Shape(d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, seq_len=16)

@@ -11,22 +11,23 @@ from matplotlib.colors import to_rgb
 
 from proxytune.config.target import CheckSpec
 from proxytune.errors import RunError
+from proxytune.packs.selection import Candidate, Selection
 from proxytune.scaling.rules import Role
 from proxytune.transfer.check import CheckRun
 from proxytune.transfer.picture import PROXY, QUIET, draw
 from proxytune.transfer.picture import TARGET as TARGET_COLOR
 from proxytune.transfer.report import check_document, selection_document, write_documents
-from proxytune.transfer.selection import Candidate, Selection
 from proxytune.transfer.verdict import judge
 from tests.transfer.examples import TARGET, candidates, check_run, run
 
-SELECTION = Selection(
-    candidates=tuple(
+SELECTION = Selection.of(
+    [
         candidate.model_copy(update={"confirmed": confirmed})
         for candidate, confirmed in zip(
             candidates(3.0, 2.9), [(3.1, 3.3), (3.0, None)], strict=True
         )
-    )
+    ],
+    tokens=0,
 )
 DIVERGED = check_run(target=run(TARGET, losses=(5.0, None)))
 RUNS = pytest.mark.parametrize("of", [check_run(), DIVERGED], ids=["passed", "diverged"])
@@ -108,7 +109,7 @@ def test_a_picture_is_drawn(of: CheckRun, confirmed: tuple[float, ...], tmp_path
     trials: list[Candidate] = candidates(3.0, 3.2, 3.4)
     best = trials[0].model_copy(update={"confirmed": confirmed})
     path = tmp_path / "check.png"
-    draw(path, trials, Selection(candidates=(best,)), of, judge(of, CheckSpec()))
+    draw(path, trials, Selection.of([best], tokens=0), of, judge(of, CheckSpec()))
     pixels = matplotlib.image.imread(path)
     assert pixels.shape[:2] == (520, 1300)
     left, right = pixels[:, :650, :3], pixels[:, 650:, :3]

@@ -12,8 +12,9 @@ from proxytune.execution.local import LocalExecutor
 from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import PackSource
+from proxytune.packs.selection import Candidate, Selection
 from proxytune.training.pack import start_pack
-from proxytune.transfer.selection import Candidate, Selection, confirmation_packs, select
+from proxytune.transfer.selection import confirmation_packs, select
 from tests.transfer.examples import STUDY, candidates, evaluation
 
 Losses = Callable[[int, int], float | None]
