@@ -9,6 +9,7 @@ from proxytune.cli.evidence import evidence
 from proxytune.cli.init import init
 from proxytune.cli.plan import plan
 from proxytune.cli.scaling import scaling
+from proxytune.cli.schema import schema
 from proxytune.cli.study import study
 from proxytune.cli.transfer import transfer
 from proxytune.cli.ui import ui
@@ -39,5 +40,6 @@ def main() -> None:
     """Tune on small GQA-μP proxies, train large."""
 
 
-for command in (init, plan, study, transfer, scaling, coord_check, evidence, ui, doctor):
+COMMANDS = (init, plan, study, transfer, scaling, coord_check, evidence, schema, ui, doctor)
+for command in COMMANDS:
     main.add_command(command)

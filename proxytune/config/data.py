@@ -18,7 +18,7 @@ class DataSpec(Spec):
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     """Share of the corpus, in whole documents, that is held out for validation."""
 
-    @field_validator("text", mode="before")
+    @field_validator("text", mode="before", json_schema_input_type=str | tuple[str, ...] | None)
     @classmethod
     def _one_path(cls, text: Any) -> Any:
         return (text,) if isinstance(text, str) else text

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from proxytune.config.base import Spec
 
@@ -45,6 +46,15 @@ class Parameterization(Spec):
             return value
         name, *options = value.split(":")
         return {"name": name} | dict(option.partition("=")[::2] for option in options)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """A label may be written in place of the fields."""
+        fields = handler(core_schema)
+        label = {"type": "string", "description": "A label: NAME, or NAME:OPTION=VALUE."}
+        return {"anyOf": [fields, label]} if handler.mode == "validation" else fields
 
     @property
     def label(self) -> str:
