@@ -44,7 +44,7 @@ def run_coordinates(
     Raises InputError for a bad document, RunError where training fails.
     """
     checked = coordinate_spec(spec)
-    kept = workspace or Workspace(Path(".proxytune"))
+    kept = workspace or Workspace()
     if kept.address is not None and "execution" not in checked.model_fields_set:
         checked = checked.model_copy(update={"execution": ExecutionSpec()})
     measured = list(_measured(kept, checked, build, patterns))
