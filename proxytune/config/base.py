@@ -12,7 +12,12 @@ class Spec(BaseModel):
     """Base of all specs: immutable, unknown keys refused, NaN and infinity refused."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        # Files may leave out what has a default; what is printed has every key.
+        json_schema_serialization_defaults_required=True,
     )
 
 
