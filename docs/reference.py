@@ -118,6 +118,8 @@ def render() -> str:
 
 def _section(section: Section) -> str:
     schema = section.model.model_json_schema()
+    # A parameterization may be written as a label, too; its docstring says so.
+    schema = schema.get("anyOf", [schema])[0]
     rows = [_row(name, field, schema) for name, field in schema["properties"].items()]
     return "\n".join(
         [
