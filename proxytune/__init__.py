@@ -1,4 +1,8 @@
-"""proxytune: tune on small GQA-μP proxies, train large."""
+"""proxytune: tune on small GQA-μP proxies, train large.
+
+The functions are the commands: `run_study`, `make_plan`, `run_coordinates`. Each takes a file or
+the spec itself, works in a `Workspace`, and returns the report that the command prints.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,23 +10,49 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "LLAMA",
+    "InputError",
+    "PlanReport",
+    "RunError",
     "Shape",
+    "StudyReport",
+    "StudySpec",
+    "TargetSpec",
+    "Workspace",
     "forward_multipliers",
     "init_weights_",
+    "make_plan",
     "param_groups",
     "run_coordinates",
+    "run_study",
 ]
 
 if TYPE_CHECKING:
     from proxytune.config.shape import Shape
+    from proxytune.config.study import StudySpec
+    from proxytune.config.target import TargetSpec
+    from proxytune.errors import InputError, RunError
     from proxytune.models.library import forward_multipliers, init_weights_, param_groups
     from proxytune.models.roles import LLAMA
+    from proxytune.plan.report import PlanReport
+    from proxytune.search.report import StudyReport
     from proxytune.workflows.coordinates import run_coordinates
+    from proxytune.workflows.plan import make_plan
+    from proxytune.workflows.studies import run_study
+    from proxytune.workflows.workspace import Workspace
 
 _HOMES = {
     "LLAMA": "proxytune.models.roles",
+    "InputError": "proxytune.errors",
+    "PlanReport": "proxytune.plan.report",
+    "RunError": "proxytune.errors",
     "Shape": "proxytune.config.shape",
+    "StudyReport": "proxytune.search.report",
+    "StudySpec": "proxytune.config.study",
+    "TargetSpec": "proxytune.config.target",
+    "Workspace": "proxytune.workflows.workspace",
+    "make_plan": "proxytune.workflows.plan",
     "run_coordinates": "proxytune.workflows.coordinates",
+    "run_study": "proxytune.workflows.studies",
 }
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from proxytune.workflows.studies import run_study
+from proxytune.workflows.workspace import Workspace
+from tests.commands import TINY, write_yaml
+
 PACKAGE = Path(__file__).parents[1] / "proxytune"
 STUDIES = PACKAGE.parent / "studies"
 
@@ -101,25 +105,90 @@ def test_what_a_room_imports_stands_above_it() -> None:
         above.add(room)
 
 
+@pytest.fixture(scope="module")
+def stored(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study that was run to its end, and a file with mistakes."""
+    folder = tmp_path_factory.mktemp("stored")
+    write_yaml(folder / "bad.yaml", {"proxy": {"d_modle": 32}})
+    run_study(
+        write_yaml(folder / "tiny.yaml", TINY | {"data": {"text": str(text_file)}}),
+        Workspace(folder / "home"),
+    )
+    return folder
+
+
+def loaded_by(statement: str, folder: Path, code: int) -> set[str]:
+    """The heavy libraries that a process loads for a statement, which ends with this code."""
+    script = f"""
+import sys
+code = 0
+try:
+    {statement}
+except SystemExit as end:
+    code = end.code or 0
+assert code == {code}, code
+print(*sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)
+"""
+    process = [sys.executable, "-c", script]
+    done = subprocess.run(process, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def command(words: str) -> str:
+    return f"from proxytune.cli.main import main; main({words.split()!r})"
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        ("study list --home home", "optuna"),
+        ("study show tiny --home home", "optuna"),
+        ("study show tiny --json --home home", "optuna"),
+        ("study export tiny --to trials.csv --home home", "optuna pyarrow"),
+        ("schema study", ""),
+        ("schema report-study", ""),
+        ("schema report-plan", ""),
+        ("schema report-scaling", ""),
+    ],
+)
+def test_reading_loads_no_library_that_trains_or_draws(
+    words: str, allowed: str, stored: Path
+) -> None:
+    assert loaded_by(command(words), stored, code=0) <= set(allowed.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "study create bad.yaml",
+        "study show gone --home home",
+        "study run gone --home home",
+        "plan --target bad.yaml",
+        "transfer --target bad.yaml",
+        "transfer --target nowhere.yaml --home home",
+        "coord-check --axis width --study bad.yaml",
+        "scaling --base bad.yaml --target bad.yaml",
+        "schema gone",
+    ],
+)
+def test_refusing_bad_input_loads_no_library_that_trains_or_draws(
+    words: str, stored: Path
+) -> None:
+    assert loaded_by(command(words), stored, code=2) <= {"optuna"}
+
+
 @pytest.mark.parametrize(
     "statement",
     [
         "import proxytune",
+        "import proxytune; proxytune.Workspace, proxytune.InputError, proxytune.StudySpec",
         "from proxytune.cli.main import main; main(['--help'])",
         "from proxytune.cli.main import main; main(['study', 'create', '--help'])",
         "from proxytune.cli.main import main; main(['scaling', '--json', "
         f"'--base={STUDIES}/quickstart.yaml', '--target={STUDIES}/targets/small.yaml'])",
     ],
-    ids=["import", "help", "help of a verb", "scaling"],
+    ids=["import", "types", "help", "help of a verb", "scaling"],
 )
 def test_starting_loads_no_heavy_library(statement: str) -> None:
-    script = f"""
-import sys
-try:
-    {statement}
-except SystemExit as end:
-    assert not end.code
-print(sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert loaded_by(statement, STUDIES, code=0) == set()

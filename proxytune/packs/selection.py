@@ -2,13 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from pydantic import Field
 
 from proxytune.config.base import Spec
 from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.packs.trial import TrialRecord, TrialState
 
 
 class Candidate(Spec):
@@ -68,3 +69,13 @@ class Selection(Spec):
     def best(self) -> Candidate:
         """Whose base hyperparameters are projected."""
         return self.candidates[0]
+
+
+def candidates(trials: Iterable[TrialRecord]) -> list[Candidate]:
+    """Trials that trained to the end, best first."""
+    found = [
+        Candidate(number=t.number, hyperparameters=t.hyperparameters, value=t.value)
+        for t in trials
+        if t.state is TrialState.COMPLETE and t.value is not None
+    ]
+    return sorted(found, key=lambda candidate: candidate.value)

@@ -7,13 +7,10 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from sqlalchemy import column, insert, table, update
-from sqlalchemy.exc import IntegrityError
 
 from proxytune.errors import InputError, masked
 from proxytune.libraries import not_installed
 from proxytune.storage.journal import Journal
-from proxytune.storage.outage import outlast
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -38,6 +35,9 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used ({type(error).__name__})"
         ) from None
+    # Not with a journal: SQLAlchemy takes about as long to import as Optuna.
+    from proxytune.storage.outage import outlast
+
     outlast(storage.engine)
     return storage
 
@@ -86,23 +86,24 @@ def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new
     return bool(found == old)
 
 
-_ATTRIBUTES = table(
-    "study_user_attributes", column("study_id"), column("key"), column("value_json")
-)
-"""As Optuna makes it; a study has a key once."""
-
-
 def _exchange_in_database(
     storage: RDBStorage, study_id: int, key: str, old: str | None, new: str
 ) -> bool:
     """Optuna has no such thing; its own setter would overwrite whatever is there."""
+    from sqlalchemy import column, insert, table, update
+    from sqlalchemy.exc import IntegrityError
+
+    # As Optuna makes it; a study has a key once.
+    attributes = table(
+        "study_user_attributes", column("study_id"), column("key"), column("value_json")
+    )
     place, value = {"study_id": study_id, "key": key}, {"value_json": json.dumps(new)}
     try:
         with storage.engine.begin() as database:
             if old is None:
-                database.execute(insert(_ATTRIBUTES).values(**place, **value))
+                database.execute(insert(attributes).values(**place, **value))
                 return True
-            found = update(_ATTRIBUTES).filter_by(**place, value_json=json.dumps(old))
+            found = update(attributes).filter_by(**place, value_json=json.dumps(old))
             return database.execute(found.values(**value)).rowcount == 1
     except IntegrityError:
         return False

@@ -1,7 +1,7 @@
 """A study's way to its end: its trials, their records, and the best of them confirmed."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from proxytune.config.execution import ExecutionSpec
@@ -10,8 +10,7 @@ from proxytune.config.training import TrainingSpec
 from proxytune.errors import RunError, StorageLost
 from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.ports import Executor
-from proxytune.packs.selection import Candidate
-from proxytune.packs.trial import TrialRecord, TrialState
+from proxytune.packs.selection import candidates
 from proxytune.plan.pack_size import pack_size
 from proxytune.records.recorder import Recorder, Undelivered
 from proxytune.search.source import Observer, Progress
@@ -141,13 +140,3 @@ class StudyRun:
             f"{left.sink} has {left.recorded} of {left.finished} trials; "
             f"deliver the rest with: proxytune study sync {self._study.name}"
         )
-
-
-def candidates(trials: Iterable[TrialRecord]) -> list[Candidate]:
-    """Trials that trained to the end, best first."""
-    found = [
-        Candidate(number=t.number, hyperparameters=t.hyperparameters, value=t.value)
-        for t in trials
-        if t.state is TrialState.COMPLETE and t.value is not None
-    ]
-    return sorted(found, key=lambda candidate: candidate.value)

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxytune.config.load import load_target, require_scalable
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError
 from proxytune.packs.pack import PackSpec
-from proxytune.packs.selection import Selection
+from proxytune.packs.selection import Selection, candidates
 from proxytune.plan.cost import Cost
-from proxytune.records.mlflow import MlflowSink
 from proxytune.scaling.report import projection_report
 from proxytune.search.study import Study
 from proxytune.transfer.check import (
@@ -20,12 +19,13 @@ from proxytune.transfer.check import (
     check_run,
     fixed_packs,
 )
-from proxytune.transfer.picture import draw
 from proxytune.transfer.report import check_document, selection_document, write_documents
 from proxytune.transfer.verdict import Verdict, judge
 from proxytune.workflows.studies import find_studies, find_study
-from proxytune.workflows.study_run import candidates
 from proxytune.workflows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from proxytune.records.mlflow import MlflowSink
 
 
 def run_transfer(
@@ -63,6 +63,9 @@ def run_transfer(
     verdict = judge(run, goal.check)
     document["check"] = check_document(run, verdict)
     files = write_documents(document, folder)
+    # Not before it is needed: matplotlib takes long to import.
+    from proxytune.transfer.picture import draw
+
     draw(folder / "check.png", candidates(trials), selection, run, verdict)
     files.append(folder / "check.png")
     for pack in packs:
@@ -111,7 +114,7 @@ def _latest_complete(workspace: Workspace) -> Study:
 
 
 def _add_transfer(
-    mlflow: MlflowSink,
+    mlflow: "MlflowSink",
     document: dict[str, Any],
     run: CheckRun,
     verdict: Verdict,
