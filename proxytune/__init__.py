@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "LLAMA",
+    "CoordinateReport",
+    "EvidenceReport",
     "InputError",
     "PlanReport",
     "RunError",
@@ -23,6 +25,7 @@ __all__ = [
     "make_plan",
     "param_groups",
     "run_coordinates",
+    "run_evidence",
     "run_study",
 ]
 
@@ -30,17 +33,22 @@ if TYPE_CHECKING:
     from proxytune.config.shape import Shape
     from proxytune.config.study import StudySpec
     from proxytune.config.target import TargetSpec
+    from proxytune.coordinates.report import CoordinateReport
     from proxytune.errors import InputError, RunError
+    from proxytune.evidence.report import EvidenceReport
     from proxytune.models.library import forward_multipliers, init_weights_, param_groups
     from proxytune.models.roles import LLAMA
     from proxytune.plan.report import PlanReport
     from proxytune.search.report import StudyReport
     from proxytune.workflows.coordinates import run_coordinates
+    from proxytune.workflows.evidence import run_evidence
     from proxytune.workflows.plan import make_plan
     from proxytune.workflows.studies import run_study
     from proxytune.workflows.workspace import Workspace
 
 _HOMES = {
+    "CoordinateReport": "proxytune.coordinates.report",
+    "EvidenceReport": "proxytune.evidence.report",
     "LLAMA": "proxytune.models.roles",
     "InputError": "proxytune.errors",
     "PlanReport": "proxytune.plan.report",
@@ -52,6 +60,7 @@ _HOMES = {
     "Workspace": "proxytune.workflows.workspace",
     "make_plan": "proxytune.workflows.plan",
     "run_coordinates": "proxytune.workflows.coordinates",
+    "run_evidence": "proxytune.workflows.evidence",
     "run_study": "proxytune.workflows.studies",
 }
 

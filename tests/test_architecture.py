@@ -32,7 +32,7 @@ ROOMS = {
     "records": "errors files config packs",
     "transfer": "errors files config packs",
     "coordinates": "config scaling data models",
-    "evidence": "config packs",
+    "evidence": "config packs scaling",
     "plan": "errors config packs",
     "doctor": "home libraries",
     "workflows": "__version__ errors home files config packs scaling data models training "
@@ -48,6 +48,7 @@ HOMES = {
     "mlflow": "records",
     "pyarrow": "records workflows",
     "torch": "models training coordinates doctor",
+    "scipy": "evidence",
     "matplotlib": "transfer coordinates evidence",
     "click": "cli",
     "rich": "cli",

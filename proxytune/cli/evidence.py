@@ -7,12 +7,19 @@ import click
 from rich.console import Console
 
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
-from proxytune.cli.tables import table_of
+from proxytune.cli.tables import interval, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from proxytune.evidence.report import EvidenceReport, ParameterizationFindings
     from proxytune.evidence.source import Point
+
+STAYS = {
+    "same": "it stays put (within {margin} octaves)",
+    "different": "it moves (by more than {margin} octaves)",
+    "undecided": "undecided (neither within {margin} octaves nor beyond)",
+}
 
 
 @click.group()
@@ -32,12 +39,12 @@ def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     from proxytune.workflows.workspace import Workspace
 
     kept = Workspace(**where, remark=warn)
-    document = run_evidence(kept, file, fresh, _tell)
+    report = run_evidence(file, kept, fresh, _tell)
     if as_json:
-        print_json(document)
+        print_json(report.document())
     else:
-        _print_evidence(document)
-        click.echo(f"wrote {kept.paths.evidence(document['evidence'])}")
+        _print_evidence(report)
+        click.echo(f"wrote {kept.paths.evidence(report.evidence)}")
 
 
 def _tell(points: "Sequence[Point]", done: int, of: int) -> None:
@@ -50,32 +57,49 @@ def _tell(points: "Sequence[Point]", done: int, of: int) -> None:
     )
 
 
-def _print_evidence(document: dict[str, Any]) -> None:
-    """Optimum, loss and regret by shape, and the drift in all."""
+def _print_evidence(report: "EvidenceReport") -> None:
+    """Optimum, loss and regret by shape, what they conclude, and the pairs compared."""
     console = Console(highlight=False)
-    for label, finding in document["parameterizations"].items():
+    for label, finding in report.parameterizations.items():
         headings = ("shape", "log2 optimum", "loss there", "regret")
         table = table_of(*headings, left=("shape",), title=label)
-        for shape in finding["regret"]:
-            cells = (
-                finding[name][shape] for name in ("log2_optimum", "loss_at_optimum", "regret")
+        for shape in finding.regret:
+            edge = " (edge of the grid)" if finding.optimum_at_edge_of_grid[shape] else ""
+            table.add_row(
+                shape,
+                interval(finding.log2_optimum[shape], signed=True) + edge,
+                interval(finding.loss_at_optimum[shape]),
+                interval(finding.regret[shape], signed=True),
             )
-            table.add_row(shape, *(_interval(cell) for cell in cells))
         console.print(table)
-        console.print(f"the optimum moves {_interval(finding['drift_octaves'])} octaves in all\n")
-    for pair in document["paired"]:
-        table = table_of(
-            "shape",
-            "loss difference",
-            left=("shape",),
-            title=f"{pair['one']} less {pair['other']}",
-        )
-        for shape, difference in pair["loss_difference"].items():
-            table.add_row(shape, _interval(difference))
+        for line in _conclusions(finding):
+            console.print(line)
+        console.print()
+    for pair in report.paired:
+        title = f"{pair.one} less {pair.other}"
+        table = table_of("shape", "loss difference", left=("shape",), title=title)
+        for shape, difference in pair.loss_difference.items():
+            table.add_row(shape, interval(difference, signed=True))
         console.print(table)
+    console.print(f"Intervals are 95% t-intervals over {report.n_seeds} seeds, paired.")
 
 
-def _interval(estimate: dict[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]".replace(
-        "[", r"\["
+def _conclusions(finding: "ParameterizationFindings") -> "Iterator[str]":
+    """The drift, and the slope or the exponents where there are any."""
+    yield f"the optimum moves {interval(finding.drift_octaves, signed=True)} octaves in all"
+    drift = finding.drift_equivalence
+    told = drift is not None and STAYS[drift.verdict].format(margin=drift.margin)
+    yield (
+        f"{interval(finding.drift_per_doubling, signed=True)} per doubling: "
+        f"{told or 'an optimum is at the edge of the grid, so undecided'}"
     )
+    if finding.slope is not None:
+        rules = (finding.rule_slopes or {}).items()
+        predicted = "".join(f"; {name} predicts {slope:+.2f}" for name, slope in rules)
+        yield f"slope over log2 s(r): {interval(finding.slope, signed=True)}{predicted}"
+    if (exponents := finding.exponents) is not None:
+        fast = {True: "fast", False: "not fast", None: "undecided"}[exponents.fast]
+        yield (
+            f"exponents: loss {interval(exponents.loss)}, optimum {interval(exponents.optimum)}; "
+            f"transfer {fast}"
+        )

@@ -15,8 +15,10 @@ SCHEMAS = {
     "report-study": "proxytune.search.report:StudyReport",
     "report-plan": "proxytune.plan.report:PlanReport",
     "report-scaling": "proxytune.scaling.report:ScalingReport",
+    "report-evidence": "proxytune.evidence.report:EvidenceReport",
+    "report-coordinates": "proxytune.coordinates.report:CoordinateReport",
 }
-"""Name -> where the type is. `report-NAME` is what `proxytune NAME --json` prints."""
+"""Name -> where the type is. A report is what the command of that name prints with --json."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -1,7 +1,12 @@
 """How tables are made, and how numbers are written in them."""
 
+from typing import TYPE_CHECKING
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from proxytune.evidence.intervals import Interval
 
 
 def table_of(*headings: str, left: tuple[str, ...] = (), title: str | None = None) -> Table:
@@ -39,3 +44,13 @@ def number(value: float) -> str:
 def loss(value: float | None) -> str:
     """A loss in nats per token; a dash for none."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def interval(figure: "Interval", signed: bool = False) -> str:
+    """A figure with its interval, in rich's markup; a dash for what training diverged at."""
+    sign = "+" if signed else ""
+    if figure.value is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:{sign}.3f}"
+    return rf"{figure.value:{sign}.3f} \[{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"

@@ -2,7 +2,7 @@
 
 import math
 
-from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from proxytune.config.axis import AxisSpec
@@ -45,6 +45,8 @@ class EvidenceSpec(AxisSpec):
     """The base hyperparameter to vary."""
     grid: Grid
     """Its values. All values of one shape and seed train as one pack."""
+    seeds: PositiveInt = 5
+    """Seeds of initial weights and batches; intervals are over them. More may be added later."""
 
     @field_validator("hyperparameter")
     @classmethod

@@ -1,73 +1,141 @@
-"""Evidence as a document, and as the picture of its curves."""
+"""The report of an evidence run: what it found, with the curves that it rests on."""
 
 import math
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
-import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from pydantic import Field
 
-from proxytune.config.axis import coordinate
+from proxytune.config.axis import AxisName, coordinate
+from proxytune.config.base import Report, Spec
 from proxytune.config.evidence import EvidenceSpec
+from proxytune.config.parameterization import Parameterization
 from proxytune.evidence.curve import Array
-from proxytune.evidence.findings import Comparison, Estimate, Finding
+from proxytune.evidence.findings import Comparison, Exponents, Finding
+from proxytune.evidence.intervals import Equivalence, Figure, Interval
+from proxytune.evidence.kv import rule_slopes
 
-ROOM = 0.25
-"""Of the losses' range near the optima, what a plot shows above it; the rest is cut off."""
+DRIFT_MARGIN = 0.25
+"""Octaves per doubling below which an optimum counts as staying put."""
+REGRET_MARGIN = 0.005
+"""Nats a token below which a regret counts as none."""
+
+T = TypeVar("T")
 
 
-def evidence_document(
+class CurvePoint(Spec):
+    """The losses at one value of the hyperparameter."""
+
+    value: float
+    """The hyperparameter's."""
+    loss: tuple[float | None, ...]
+    """Validation loss by seed, nats a token; None where training diverged."""
+
+
+class ExponentFindings(Spec):
+    """How fast the loss and the optimum settle as models grow (arXiv 2512.22768)."""
+
+    loss: Interval
+    """α: the loss gap shrinks as n^−α. No value where the loss does not fall at every step."""
+    optimum: Interval
+    """β: the optimum gap shrinks as n^−β."""
+    lead: Interval
+    """β − α/2."""
+    fast: bool | None
+    """Whether transfer is fast, β > α/2; None if the interval of the lead holds zero."""
+
+
+class ParameterizationFindings(Spec):
+    """One parameterization; dictionaries go by shape."""
+
+    drift_octaves: Interval
+    """log2 of the optimum at the last shape less that at the first."""
+    drift_per_doubling: Interval
+    """Slope of log2 of the optimum over log2 of the coordinate."""
+    log2_optimum: dict[str, Interval]
+    """log2 of the optimal hyperparameter."""
+    optimum: dict[str, float | None]
+    """The optimal hyperparameter; None if every value diverged."""
+    optimum_at_edge_of_grid: dict[str, bool]
+    """Whether the lowest loss is at an end of the grid, so that the optimum may lie outside."""
+    loss_at_optimum: dict[str, Interval]
+    """Validation loss at the optimum, nats a token."""
+    regret: dict[str, Interval]
+    """Loss at the first shape's optimum less the loss at the shape's own, nats a token."""
+    curves: dict[str, tuple[CurvePoint, ...]]
+    """What was measured."""
+    drift_equivalence: Equivalence | None = None
+    """Whether drift_per_doubling is zero within 0.25 octaves."""
+    regret_equivalence: dict[str, Equivalence] | None = None
+    """Whether the regret is zero within 0.005 nats."""
+    slope: Interval | None = None
+    """Slope of log2 of the optimum over log2 of s(r) = (1 + √r)/2; repeat factor only."""
+    rule_slopes: dict[str, float] | None = None
+    """The slope that each K/V rule predicts; only where a K/V learning rate is tried."""
+    exponents: ExponentFindings | None = None
+    """Width and depth only, with three shapes or more, evenly spaced in their logarithm."""
+
+
+class PairFindings(Spec):
+    """Two parameterizations, seed by seed; dictionaries go by shape."""
+
+    one: str
+    other: str
+    loss_difference: dict[str, Interval]
+    """Loss of one at its optimum less that of the other at its own, nats a token."""
+    log2_optimum_difference: dict[str, Interval]
+    """log2 of the optimum of one less that of the other."""
+
+
+class EvidenceReport(Report):
+    """Does the optimal base hyperparameter stay put along an axis?"""
+
+    evidence: str
+    """Its name."""
+    axis: AxisName
+    hyperparameter: str
+    """The base hyperparameter that was tried."""
+    spec: EvidenceSpec
+    """What was run."""
+    n_seeds: int = Field(default_factory=lambda seen: int(seen["spec"].seeds))
+    """Seeds that the intervals are over."""
+    intervals: Literal["bootstrap", "t"] = "bootstrap"
+    """t: 95 % t-intervals over seeds, paired; bootstrap: in reports written before those, where
+    drift and regret had no sign."""
+    parameterizations: dict[str, ParameterizationFindings]
+    """By label."""
+    paired: tuple[PairFindings, ...]
+    """Every two of them."""
+
+
+def evidence_report(
     spec: EvidenceSpec,
     losses: dict[str, Array],
     found: dict[str, Finding],
-    compared: list[Comparison],
-) -> dict[str, Any]:
+    compared: Sequence[Comparison],
+) -> EvidenceReport:
     """The findings, with the curves they rest on; losses are (shapes, seeds, values)."""
-    names = shape_names(spec)
-    return {
-        "evidence": spec.name,
-        "axis": spec.axis,
-        "hyperparameter": spec.hyperparameter,
-        "spec": spec.model_dump(mode="json"),
-        "parameterizations": {
-            label: {
-                "drift_octaves": asdict(finding.drift_octaves),
-                "drift_per_doubling": asdict(finding.drift_per_doubling),
-                "log2_optimum": _by_shape(names, finding.x_at_optimum),
-                "optimum": {n: 2**o.x for n, o in zip(names, finding.optima, strict=True)},
-                "optimum_at_edge_of_grid": {
-                    n: o.at_edge for n, o in zip(names, finding.optima, strict=True)
-                },
-                "loss_at_optimum": _by_shape(names, finding.loss_at_optimum),
-                "regret": _by_shape(names, finding.regret),
-                "curves": {
-                    name: [
-                        {
-                            "value": 2**x,
-                            "loss": [v if math.isfinite(v) else None for v in of_seeds],
-                        }
-                        for x, of_seeds in zip(
-                            spec.grid.log2_values(), losses[label][i].T.tolist(), strict=True
-                        )
-                    ]
-                    for i, name in enumerate(names)
-                },
-            }
+    rules = {p.label: p for p in spec.parameterizations}
+    return EvidenceReport(
+        evidence=spec.name,
+        axis=spec.axis,
+        hyperparameter=spec.hyperparameter,
+        spec=spec,
+        intervals="t",
+        parameterizations={
+            label: _findings(spec, rules[label], losses[label], finding)
             for label, finding in found.items()
         },
-        "paired": [
-            {
-                "one": c.one,
-                "other": c.other,
-                "loss_difference": _by_shape(names, c.loss_difference),
-                "log2_optimum_difference": _by_shape(names, c.optimum_difference),
-            }
+        paired=tuple(
+            PairFindings(
+                one=c.one,
+                other=c.other,
+                loss_difference=_intervals(spec, c.loss_difference),
+                log2_optimum_difference=_intervals(spec, c.optimum_difference),
+            )
             for c in compared
-        ],
-    }
+        ),
+    )
 
 
 def shape_names(spec: EvidenceSpec) -> list[str]:
@@ -75,38 +143,56 @@ def shape_names(spec: EvidenceSpec) -> list[str]:
     return [f"{spec.axis} {coordinate(spec.axis, shape)}" for shape in spec.shapes()]
 
 
-def draw(
-    path: Path, spec: EvidenceSpec, losses: dict[str, Array], found: dict[str, Finding]
-) -> None:
-    """Mean loss against the hyperparameter, a plot a parameterization, minima marked; as a PNG."""
-    figure = Figure(figsize=(4.6 * len(found) + 1.2, 4.2), layout="constrained")
-    plots = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (label, finding) in zip(plots, found.items(), strict=True):
-        _draw_curves(axes, spec, losses[label], finding)
-        drift = finding.drift_octaves
-        axes.set(
-            title=f"{label}: moves {drift.value:.2f} octaves",
-            xlabel=f"base {spec.hyperparameter.replace('_', ' ')}",
-        )
-    plots[0].set_ylabel("validation loss (nats/token)")
-    optima = [optimum.loss for finding in found.values() for optimum in finding.optima]
-    spread = max(optima) - min(optima) + 0.2
-    plots[0].set_ylim(min(optima) - 0.1 * spread, max(optima) + spread * (ROOM + 0.5))
-    plots[-1].legend(frameon=False, fontsize=9)
-    figure.savefig(path, dpi=130)
+def _findings(
+    spec: EvidenceSpec, rules: Parameterization, losses_CxSxP: Array, finding: Finding
+) -> ParameterizationFindings:
+    at_edge = [optimum.at_edge for optimum in finding.optima]
+    drift = finding.drift_per_doubling
+    return ParameterizationFindings(
+        drift_octaves=finding.drift.interval,
+        drift_per_doubling=drift.interval,
+        log2_optimum=_intervals(spec, finding.x_at_optimum),
+        optimum=_by_shape(spec, [_finite(2**optimum.x) for optimum in finding.optima]),
+        optimum_at_edge_of_grid=_by_shape(spec, at_edge),
+        loss_at_optimum=_intervals(spec, finding.loss_at_optimum),
+        regret=_intervals(spec, finding.regret),
+        curves=_by_shape(spec, [_curve(spec, losses_SxP) for losses_SxP in losses_CxSxP]),
+        # Of an optimum beyond the grid it is only known in which direction it lies.
+        drift_equivalence=None if any(at_edge) else drift.equivalence(DRIFT_MARGIN),
+        regret_equivalence=_by_shape(
+            spec, [regret.equivalence(REGRET_MARGIN) for regret in finding.regret]
+        ),
+        slope=finding.slope and finding.slope.interval,
+        rule_slopes=rule_slopes(spec, rules),
+        exponents=finding.exponents and _exponents(finding.exponents),
+    )
 
 
-def _draw_curves(axes: Axes, spec: EvidenceSpec, losses_CxSxP: Array, finding: Finding) -> None:
-    values = np.exp2(spec.grid.log2_values())
-    colors = colormaps["viridis"](np.linspace(0.1, 0.85, len(losses_CxSxP)))
-    for name, color, loss_SxP, best in zip(
-        shape_names(spec), colors, losses_CxSxP, finding.optima, strict=True
-    ):
-        mean_P = np.where(np.isfinite(loss_SxP.mean(axis=0)), loss_SxP.mean(axis=0), np.nan)
-        axes.plot(values, mean_P, marker=".", markersize=4, color=color, label=name)
-        axes.plot(2**best.x, best.loss, marker="*", markersize=13, color=color)
-    axes.set_xscale("log", base=2)
+def _exponents(found: Exponents) -> ExponentFindings:
+    lead = found.lead.interval
+    undecided = lead.low is None or lead.high is None or lead.low <= 0 <= lead.high
+    return ExponentFindings(
+        loss=found.loss.interval,
+        optimum=found.optimum.interval,
+        lead=lead,
+        fast=None if undecided else found.lead.value > 0,
+    )
 
 
-def _by_shape(names: list[str], estimates: tuple[Estimate, ...]) -> dict[str, dict[str, float]]:
-    return {name: asdict(estimate) for name, estimate in zip(names, estimates, strict=True)}
+def _curve(spec: EvidenceSpec, losses_SxP: Array) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(value=2**x, loss=tuple(_finite(loss) for loss in loss_S))
+        for x, loss_S in zip(spec.grid.log2_values(), losses_SxP.T.tolist(), strict=True)
+    )
+
+
+def _intervals(spec: EvidenceSpec, figures: Sequence[Figure]) -> dict[str, Interval]:
+    return _by_shape(spec, [figure.interval for figure in figures])
+
+
+def _by_shape(spec: EvidenceSpec, values: Sequence[T]) -> dict[str, T]:
+    return dict(zip(shape_names(spec), values, strict=True))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

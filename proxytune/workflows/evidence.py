@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from proxytune.config.axis import coordinate
 from proxytune.config.evidence import EvidenceSpec
-from proxytune.config.load import load_evidence, require_readable
+from proxytune.config.load import load_evidence, validate
 from proxytune.errors import InputError, RunError
 from proxytune.evidence.findings import findings
-from proxytune.evidence.report import draw, evidence_document
+from proxytune.evidence.picture import draw
+from proxytune.evidence.report import EvidenceReport, evidence_report
 from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
 from proxytune.files import write_json
 from proxytune.packs.fixed import FixedPacks, PackRun
@@ -25,13 +25,21 @@ OnPack = Callable[[Sequence[Point], int, int], None]
 """Called with the points of a pack, the packs done, and all packs."""
 
 
-def run_evidence(workspace: Workspace, path: Path, fresh: bool, on_pack: OnPack) -> dict[str, Any]:
-    """Trains what is not trained yet, and returns the document that is also written.
+def run_evidence(
+    path_or_spec: Path | EvidenceSpec,
+    workspace: Workspace | None = None,
+    fresh: bool = False,
+    on_pack: OnPack | None = None,
+) -> EvidenceReport:
+    """Trains what is not trained yet, and returns the report that is also written.
 
-    A run that was stopped goes on where it was, pack by pack; `fresh` starts anew. Raises
-    InputError if what is there belongs to another definition.
+    A run that was stopped resumes where it was, pack by pack, and one that gets more seeds keeps
+    what it has; `fresh` starts anew. Raises InputError if what is there belongs to another
+    definition.
     """
-    spec = load_evidence(path)
+    workspace = workspace or Workspace()
+    given = path_or_spec
+    spec = given if isinstance(given, EvidenceSpec) else load_evidence(given)
     folder = workspace.paths.evidence(spec.name)
     data_set = DataSet(workspace.paths.parquet, "evidence", "evidence", spec.name, EVIDENCE)
     lock = workspace.paths.locks / f"evidence-{spec.name}.lock"
@@ -39,22 +47,27 @@ def run_evidence(workspace: Workspace, path: Path, fresh: bool, on_pack: OnPack)
         if fresh:
             data_set.delete()
             (folder / "spec.json").unlink(missing_ok=True)
-        _require_same_definition(spec, folder / "spec.json", path)
+        _require_same_definition(spec, folder / "spec.json")
         tokens = workspace.tokens(spec)
         write_json(folder / "spec.json", spec.model_dump(mode="json"))
         points = _train(workspace, spec, tokens, data_set, on_pack)
     losses = {label: np.array(of_label) for label, of_label in grid_of(spec, points).items()}
     coordinates = [coordinate(spec.axis, shape) for shape in spec.shapes()]
-    found, compared = findings(np.array(spec.grid.log2_values()), coordinates, losses)
-    document = evidence_document(spec, losses, found, compared)
-    write_json(folder / "evidence.json", document)
+    x_P = np.array(spec.grid.log2_values())
+    found, compared = findings(spec.axis, x_P, coordinates, losses)
+    report = evidence_report(spec, losses, found, compared)
+    write_json(folder / "evidence.json", report.document())
     draw(folder / "evidence.png", spec, losses, found)
-    _record(workspace, spec, document, [folder / "evidence.json", folder / "evidence.png"])
-    return document
+    _record(workspace, report, [folder / "evidence.json", folder / "evidence.png"])
+    return report
 
 
 def _train(
-    workspace: Workspace, spec: EvidenceSpec, tokens: Path, data_set: DataSet, on_pack: OnPack
+    workspace: Workspace,
+    spec: EvidenceSpec,
+    tokens: Path,
+    data_set: DataSet,
+    on_pack: OnPack | None,
 ) -> list[Point]:
     """All points of the run; each pack becomes a part of the data set as soon as it is done."""
     keys = pack_keys(spec)
@@ -70,7 +83,8 @@ def _train(
         rows = [point.model_dump() | columns for point in points]
         data_set.write_part(keys.index(points[0].key), rows)
         kept.extend(points)
-        on_pack(points, len({point.key for point in kept}), len(keys))
+        if on_pack is not None:
+            on_pack(points, len({point.key for point in kept}), len(keys))
 
     packs = FixedPacks(evidence_packs(spec, tokens, done), on_finished=keep)
     if not packs.exhausted:
@@ -87,37 +101,42 @@ def _train(
     return kept
 
 
-def _require_same_definition(spec: EvidenceSpec, file: Path, path: Path) -> None:
+def _require_same_definition(spec: EvidenceSpec, file: Path) -> None:
+    """Refuses another definition under the same name; seeds may be added, and train elsewhere."""
     if not file.exists():
         return
     try:
-        before = json.loads(file.read_bytes())
+        document = json.loads(file.read_bytes())
     except ValueError:
-        before = None
-    require_readable(before, file)
-    if before != spec.model_dump(mode="json"):
+        document = None
+    # Read, not compared as text: a field that is new since then has its default.
+    before = validate(EvidenceSpec, document, file)
+    same = before.model_copy(update={"seeds": spec.seeds, "execution": spec.execution})
+    if before.seeds > spec.seeds or same != spec:
         raise InputError(
-            f"{path}: name = {spec.name!r}: evidence of this name was run with another "
-            "definition; choose another name, or start anew with --fresh"
+            f"name = {spec.name!r}: evidence of this name was run with another definition; "
+            "choose another name, or start anew with --fresh"
         )
 
 
-def _record(
-    workspace: Workspace, spec: EvidenceSpec, document: dict[str, Any], files: Sequence[Path]
-) -> None:
-    metrics = {}
-    for label, finding in document["parameterizations"].items():
-        for name in ("drift_octaves", "drift_per_doubling"):
-            metrics[f"{label}/{name}"] = finding[name]["value"]
-        for name in ("regret", "loss_at_optimum", "log2_optimum"):
-            for shape, estimate in finding[name].items():
-                metrics[f"{label}/{name}/{shape}"] = estimate["value"]
+def _record(workspace: Workspace, report: EvidenceReport, files: Sequence[Path]) -> None:
+    spec = report.spec
+    metrics: dict[str, float | None] = {}
+    for label, finding in report.parameterizations.items():
+        metrics[f"{label}/drift_octaves"] = finding.drift_octaves.value
+        metrics[f"{label}/drift_per_doubling"] = finding.drift_per_doubling.value
+        if finding.slope is not None:
+            metrics[f"{label}/slope"] = finding.slope.value
+        for shape in finding.regret:
+            metrics[f"{label}/regret/{shape}"] = finding.regret[shape].value
+            metrics[f"{label}/loss_at_optimum/{shape}"] = finding.loss_at_optimum[shape].value
+            metrics[f"{label}/log2_optimum/{shape}"] = finding.log2_optimum[shape].value
     workspace.add_to_mlflow(
         lambda mlflow: mlflow.log_report(
             "evidence",
             spec.name,
             params={"axis": spec.axis, "hyperparameter": spec.hyperparameter, "seeds": spec.seeds},
-            metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
+            metrics={name: value for name, value in metrics.items() if value is not None},
             tags={"axis": spec.axis},
             files=files,
         )

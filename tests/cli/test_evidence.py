@@ -9,9 +9,15 @@ import yaml
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
+import proxytune
 from proxytune.cli.main import main
+from proxytune.config.evidence import EvidenceSpec
+from proxytune.config.load import validate
+from proxytune.evidence.report import EvidenceReport
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
+
+OLD = Path(__file__).parents[1] / "evidence/old"
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -49,6 +55,8 @@ def test_evidence_is_found_written_and_recorded(tmp_path: Path, text_file: Path)
         )
         assert finding["regret"]["repeat 1"]["value"] == pytest.approx(0, abs=1e-6)
         assert len(finding["curves"]["repeat 2"]) == 5
+        assert set(finding["slope"]) == {"value", "low", "high"}
+    assert document["n_seeds"] == 2
     (pair,) = document["paired"]
     assert pair["loss_difference"]["repeat 1"] == {"value": 0, "low": 0, "high": 0}
     folder = tmp_path / "home/evidence/tiny"
@@ -86,6 +94,50 @@ def test_another_definition_of_the_name_is_refused_or_starts_anew(
     assert data_set(tmp_path).read().num_rows == 40
     assert run(tmp_path, text_file, "--fresh", seeds=1).exit_code == 0
     assert data_set(tmp_path).read().num_rows == 20
+
+
+def test_seeds_may_be_added(tmp_path: Path, text_file: Path) -> None:
+    run(tmp_path, text_file)
+    more = run(tmp_path, text_file, "--json", seeds=3)
+    assert json.loads(more.stdout)["n_seeds"] == 3
+    assert more.stderr.count("seed 2") == more.stderr.count("seed") == 4
+    assert data_set(tmp_path).read().num_rows == 60
+
+
+def test_evidence_that_was_run_for_the_old_statistics_goes_on(
+    tmp_path: Path, text_file: Path
+) -> None:
+    """`old/` was written before intervals were t-intervals and fields were added."""
+    old = EvidenceReport.model_validate_json((OLD / "evidence.json").read_text())
+    assert (old.intervals, old.n_seeds) == ("bootstrap", 2)
+    assert old.parameterizations["gqa-mup"].slope is None
+    run(tmp_path, text_file)
+    kept = json.loads((OLD / "spec.json").read_text())
+    kept["data"]["text"] = [str(text_file)]
+    (tmp_path / "home/evidence/tiny/spec.json").write_text(json.dumps(kept))
+    assert "seed" not in run(tmp_path, text_file, "--json").stderr
+
+
+def test_divergence_at_every_value_is_a_result(tmp_path: Path, text_file: Path) -> None:
+    training = TINY["training"] | {"divergence_factor": 0.01}
+    told = run(tmp_path, text_file, "--json", training=training)
+    assert told.exit_code == 0, told.stderr
+    finding = json.loads(told.stdout)["parameterizations"]["gqa-mup"]
+    assert finding["optimum"] == {"repeat 1": None, "repeat 2": None}
+    assert finding["regret"]["repeat 2"]["value"] is None
+    assert run(tmp_path, text_file, training=training).exit_code == 0
+
+
+def test_from_python_the_command_is_a_function(tmp_path: Path, text_file: Path) -> None:
+    spec = validate(EvidenceSpec, TINY | {"data": {"text": str(text_file)}}, "tiny")
+    told: list[int] = []
+    workspace = proxytune.Workspace(tmp_path / "home")
+    report = proxytune.run_evidence(
+        spec, workspace, on_pack=lambda points, done, of: told.append(of)
+    )
+    assert told == [8] * 8
+    written = workspace.paths.evidence("tiny") / "evidence.json"
+    assert EvidenceReport.model_validate_json(written.read_text()) == report
 
 
 def test_the_table_tells_drift_regret_and_the_pair(tmp_path: Path, text_file: Path) -> None:
