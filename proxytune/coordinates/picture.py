@@ -1,6 +1,5 @@
 """A coordinate check as a picture."""
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from proxytune.config.coordinates import CoordinateSpec
 from proxytune.coordinates.measure import Measurement
 from proxytune.coordinates.sizes import Quantity
+from proxytune.coordinates.theory import mean_size
 
 DRAWN = (Quantity.ACTIVATION_CHANGE, Quantity.RELATIVE_UPDATE_SPECTRAL)
 """What the picture shows: a row of plots each."""
@@ -41,9 +41,7 @@ def _draw_sizes(axes: Axes, measured: Sequence[Measurement]) -> None:
     for role in dict.fromkeys(m.role for m in measured):
         of_role = [m for m in measured if m.role == role]
         at = sorted({m.coordinate for m in of_role})
-        means = [
-            statistics.geometric_mean(m.size for m in of_role if m.coordinate == x) for x in at
-        ]
+        means = [mean_size([m.size for m in of_role if m.coordinate == x]) for x in at]
         (line,) = axes.plot(at, means, linewidth=1.5, label=role)
         axes.plot(
             [m.coordinate for m in of_role],

@@ -1,7 +1,6 @@
 """The result of a coordinate check: every slope beside the expected one, and the verdicts."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +10,7 @@ from proxytune.config.coordinates import CoordinateSpec
 from proxytune.config.shape import Shape
 from proxytune.coordinates.measure import Measurement
 from proxytune.coordinates.sizes import Quantity
-from proxytune.coordinates.theory import expected_slope, fit_slope
+from proxytune.coordinates.theory import expected_slope, fit_slope, mean_size
 
 TOLERANCE = 0.15
 """How far a slope may be from the expected one."""
@@ -59,12 +58,7 @@ class CoordinateReport(Report):
             shapes=spec.shapes(),
             tolerance=TOLERANCE,
             slopes=slopes,
-            verdict={
-                label: "pass"
-                if all(s.ok for by in roles.values() for s in by.values())
-                else "fail"
-                for label, roles in slopes.items()
-            },
+            verdict={label: _verdict(roles) for label, roles in slopes.items()},
         )
 
     @property
@@ -87,7 +81,7 @@ def _slopes(spec: CoordinateSpec, measured: Sequence[Measurement]) -> Slopes:
     by_label = {p.label: p for p in spec.parameterizations}
     found: Slopes = {}
     for (label, role, quantity), at in sizes.items():
-        means = [statistics.geometric_mean(values) for values in at.values()]
+        means = [mean_size(values) for values in at.values()]
         slope = fit_slope(list(at), means)
         expected = expected_slope(
             role, quantity, spec.axis, spec.shapes(), spec.base, by_label[label]

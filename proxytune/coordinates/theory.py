@@ -15,6 +15,7 @@ Sources: arXiv 2310.17813, section 3; GQA-μP, arXiv 2605.15290.
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,13 @@ def expected_slope(
     reference = parameterization.model_copy(update={"name": "gqa-mup", "kv_rule": kv_rule})
     sizes = [_size(role, quantity, shape, base, reference) for shape in shapes]
     return fit_slope([coordinate(axis, shape) for shape in shapes], sizes)
+
+
+def mean_size(sizes: Sequence[float]) -> float:
+    """The geometric mean over seeds; NaN if a size has no logarithm."""
+    if not all(math.isfinite(size) and size > 0 for size in sizes):
+        return math.nan
+    return statistics.geometric_mean(sizes)
 
 
 def fit_slope(at: Sequence[float], sizes: Sequence[float]) -> float:

@@ -12,9 +12,14 @@ from pydantic import BaseModel, ValidationError
 
 from proxytune.cli.schema import SCHEMAS, schema_of
 from proxytune.config.base import Report
+from proxytune.config.coordinates import coordinate_spec
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.load import load_shape, load_target
 from proxytune.config.parameterization import Parameterization
+from proxytune.coordinates.measure import Measurement
+from proxytune.coordinates.report import CoordinateReport
+from proxytune.coordinates.sizes import Quantity
+from proxytune.evidence.report import EvidenceReport
 from proxytune.packs.calibration import Calibration, Speed
 from proxytune.packs.selection import Selection
 from proxytune.scaling.report import multiplier_report, projection_report
@@ -27,6 +32,7 @@ from tests.studies import in_memory, source_of, study_spec, train_all
 from tests.transfer.examples import candidates
 
 STUDIES = Path(__file__).parents[2] / "studies"
+OLD = Path(__file__).parents[1] / "evidence" / "old"
 QUICKSTART, SMALL = STUDIES / "quickstart.yaml", STUDIES / "targets" / "small.yaml"
 FILES = {
     "study": [*STUDIES.glob("*.yaml")],
@@ -64,10 +70,28 @@ def scaling_report() -> Report:
     return multiplier_report(*shapes, Parameterization(name="sp"))
 
 
+def evidence_report() -> Report:
+    return EvidenceReport.model_validate_json((OLD / "evidence.json").read_text())
+
+
+def coordinate_report() -> Report:
+    spec = coordinate_spec({"axis": "repeat", "values": [1, 2]})
+    roles = {"query": 1.0, "embedding": 0.0}
+    measured = [
+        Measurement(rules.label, at, 0, role, Quantity.ACTIVATION, size * at)
+        for rules in spec.parameterizations
+        for at in spec.values
+        for role, size in roles.items()
+    ]
+    return CoordinateReport.of(spec, measured)
+
+
 EXAMPLES: dict[str, list[Callable[..., Report]]] = {
     "report-study": [study_report, created_study_report],
     "report-plan": [plan_report],
     "report-scaling": [scaling_report, settings_report],
+    "report-evidence": [evidence_report],
+    "report-coordinates": [coordinate_report],
 }
 """Name of a report's schema -> reports of that kind."""
 REPORTS = [name for name in SCHEMAS if name.startswith("report-")]
