@@ -35,8 +35,8 @@ ROOMS = {
     "evidence": "config packs scaling",
     "plan": "errors config packs",
     "doctor": "home libraries",
-    "workflows": "__version__ errors home files config packs scaling data models training "
-    "execution storage search records transfer coordinates evidence plan",
+    "workflows": "__version__ errors libraries home files config packs scaling data models "
+    "training execution storage search records transfer coordinates evidence plan",
     "cli": "__version__ errors libraries home config packs scaling search records coordinates "
     "evidence plan doctor workflows",
 }

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.tables import interval, table_of
+from proxytune.config.load import load_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ def evidence() -> None:
 @stores
 def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     """Run the evidence of FILE, or go on with it, and show what it found."""
+    load_evidence(file)  # tells its mistakes before anything heavy is loaded
     from proxytune.workflows.evidence import run_evidence
     from proxytune.workflows.workspace import Workspace
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import loss, number, table_of
+from proxytune.config.load import load_study
 
 if TYPE_CHECKING:
     from proxytune.search.report import StudyReport, StudySummary
@@ -30,6 +31,7 @@ def study() -> None:
 @stores
 def create(file: Path, no_run: bool, as_json: bool, **where: Any) -> None:
     """Define the study of FILE, run it, and show the result."""
+    load_study(file)  # tells its mistakes before anything heavy is loaded
     from proxytune.workflows.studies import create_study
 
     workspace = _workspace(where)

@@ -9,6 +9,7 @@ from rich.console import Console
 from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
 from proxytune.cli.settings import print_settings
 from proxytune.cli.tables import loss, percent, table_of
+from proxytune.config.load import load_target
 from proxytune.scaling.report import ScalingReport
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
 
     Exits with 1 if the check fails.
     """
+    load_target(target)  # tells its mistakes before anything heavy is loaded
     from proxytune.workflows.transfer import run_transfer
     from proxytune.workflows.workspace import Workspace
 

@@ -21,12 +21,14 @@ from proxytune.coordinates.picture import draw
 from proxytune.coordinates.report import CoordinateReport
 from proxytune.data.tokens import TokenData
 from proxytune.files import write_json
+from proxytune.libraries import libraries_in_words
 from proxytune.models.roles import RolePatterns
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import COORDINATES
 from proxytune.workflows.workspace import Workspace
 
 
+@libraries_in_words()
 def run_coordinates(
     spec: CoordinateSpec | dict[str, Any],
     workspace: Workspace | None = None,

@@ -19,6 +19,7 @@ from proxytune.config.target import TargetSpec
 from proxytune.errors import InputError, RunError
 from proxytune.files import replace
 from proxytune.home import Home
+from proxytune.libraries import libraries_in_words
 from proxytune.packs.calibration import Calibration
 from proxytune.plan.cost import Cost, study_runs, trial_flops
 from proxytune.plan.estimate import estimate
@@ -58,6 +59,7 @@ DEFAULT: dict[str, Any] = {
 """A study, unless the user has one: as long as transfer was seen to need."""
 
 
+@libraries_in_words()
 def make_plan(
     target: TargetSpec | str | Path,
     study: StudySpec | str | Path | None = None,

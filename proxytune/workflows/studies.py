@@ -7,6 +7,7 @@ from pathlib import Path
 from proxytune.config.load import load_study, loaded, told
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError
+from proxytune.libraries import libraries_in_words
 from proxytune.records.report import SinkReport, SyncReport
 from proxytune.search.report import StudyReport
 from proxytune.search.source import Observer, Progress
@@ -14,6 +15,7 @@ from proxytune.search.study import Study, delete_study, study_names
 from proxytune.workflows.workspace import Workspace
 
 
+@libraries_in_words()
 def run_study(
     study: StudySpec | str | Path,
     workspace: Workspace | None = None,
