@@ -65,12 +65,12 @@ def _draw_curves(axes: Axes, spec: EvidenceSpec, losses_CxSxP: Array, finding: F
 
 
 def _zoom(axes: Axes, found: Mapping[str, Finding]) -> None:
-    """Shows what is near the optima; the rest is cut off."""
+    """Shows what is near the optima; what is far above is cut off."""
     optima = [best.loss for finding in found.values() for best in finding.optima]
     finite = [loss for loss in optima if np.isfinite(loss)]
     if finite:
         spread = max(finite) - min(finite) + 0.2
-        axes.set_ylim(min(finite) - 0.1 * spread, max(finite) + 0.75 * spread)
+        axes.set_ylim(top=min(axes.get_ylim()[1], max(finite) + 0.75 * spread))
 
 
 def _moves(finding: Finding) -> str:
