@@ -15,14 +15,15 @@ TRAINS = "Trainable"
 
 
 class Cluster:
-    """A head that trains nothing, and three nodes with two CPUs and a GPU each.
+    """A head that trains nothing, and nodes with two CPUs and, by default, a GPU each.
 
     The GPUs are none: training looks for CUDA itself. Drivers attach to the head, as Ray prefers
     it, so that none of them dies with a node. Used as a context manager.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, nodes: int = NODES, gpus: int = 1) -> None:
         """`folder` is for Ray's own files; short, as there are sockets in it."""
+        self._first_nodes, self._gpus = nodes, gpus
         hush()
         from ray.cluster_utils import Cluster as RayCluster
 
@@ -33,7 +34,7 @@ class Cluster:
         """Those that are there."""
 
     def __enter__(self) -> Self:
-        for _ in range(NODES):
+        for _ in range(self._first_nodes):
             self.add()
         self.wait()
         return self
@@ -48,7 +49,7 @@ class Cluster:
 
     def add(self) -> Any:
         """Starts a node, which joins by itself. Ray wants it done in the main thread."""
-        node = self._cluster.add_node(wait=False, num_cpus=2, num_gpus=1, **OPTIONS)
+        node = self._cluster.add_node(wait=False, num_cpus=2, num_gpus=self._gpus, **OPTIONS)
         self.nodes.append(node)
         return node
 
