@@ -1,6 +1,6 @@
 """proxytune: tune on small GQA-μP proxies, train large.
 
-The functions are the commands: `run_study`, `make_plan`, `run_coordinates`. Each takes a file or
+The functions are the commands: `run_study`, `run_transfer`, `run_evidence`, … Each takes a file or
 the spec itself, works in a `Workspace`, and returns the report that the command prints.
 """
 
@@ -19,6 +19,7 @@ __all__ = [
     "StudyReport",
     "StudySpec",
     "TargetSpec",
+    "TransferReport",
     "Workspace",
     "forward_multipliers",
     "init_weights_",
@@ -27,6 +28,7 @@ __all__ = [
     "run_coordinates",
     "run_evidence",
     "run_study",
+    "run_transfer",
 ]
 
 if TYPE_CHECKING:
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
     from proxytune.models.roles import LLAMA
     from proxytune.plan.report import PlanReport
     from proxytune.search.report import StudyReport
+    from proxytune.transfer.report import TransferReport
     from proxytune.workflows.coordinates import run_coordinates
     from proxytune.workflows.evidence import run_evidence
     from proxytune.workflows.plan import make_plan
     from proxytune.workflows.studies import run_study
+    from proxytune.workflows.transfer import run_transfer
     from proxytune.workflows.workspace import Workspace
 
 _HOMES = {
@@ -57,11 +61,13 @@ _HOMES = {
     "StudyReport": "proxytune.search.report",
     "StudySpec": "proxytune.config.study",
     "TargetSpec": "proxytune.config.target",
+    "TransferReport": "proxytune.transfer.report",
     "Workspace": "proxytune.workflows.workspace",
     "make_plan": "proxytune.workflows.plan",
     "run_coordinates": "proxytune.workflows.coordinates",
     "run_evidence": "proxytune.workflows.evidence",
     "run_study": "proxytune.workflows.studies",
+    "run_transfer": "proxytune.workflows.transfer",
 }
 
 

@@ -30,15 +30,15 @@ ROOMS = {
     "storage": "errors libraries packs",
     "search": "errors config packs storage",
     "records": "errors files config packs",
-    "transfer": "errors files config packs",
+    "plan": "errors config packs",
+    "transfer": "errors files config packs scaling plan",
     "coordinates": "config scaling data models",
     "evidence": "config packs scaling",
-    "plan": "errors config packs",
     "doctor": "home libraries",
     "workflows": "__version__ errors libraries home files config packs scaling data models "
     "training execution storage search records transfer coordinates evidence plan",
     "cli": "__version__ errors libraries home config packs scaling search records coordinates "
-    "evidence plan doctor workflows",
+    "evidence transfer plan doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 

@@ -15,6 +15,7 @@ SCHEMAS = {
     "report-study": "proxytune.search.report:StudyReport",
     "report-plan": "proxytune.plan.report:PlanReport",
     "report-scaling": "proxytune.scaling.report:ScalingReport",
+    "report-transfer": "proxytune.transfer.report:TransferReport",
     "report-evidence": "proxytune.evidence.report:EvidenceReport",
     "report-coordinates": "proxytune.coordinates.report:CoordinateReport",
 }

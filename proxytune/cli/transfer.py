@@ -10,10 +10,11 @@ from proxytune.cli.options import YAML_FILE, address, as_json, print_json, store
 from proxytune.cli.settings import print_settings
 from proxytune.cli.tables import loss, percent, table_of
 from proxytune.config.load import load_target
-from proxytune.scaling.report import ScalingReport
 
 if TYPE_CHECKING:
     from proxytune.packs.pack import Evaluation
+    from proxytune.plan.cost import Cost
+    from proxytune.transfer.report import CheckReport
 
 MARKS = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: "[yellow]?[/]   "}
 
@@ -35,21 +36,19 @@ def transfer(target: Path, name: str | None, no_check: bool, as_json: bool, **wh
     from proxytune.workflows.workspace import Workspace
 
     workspace = Workspace(**where, remark=warn)
-    document = run_transfer(workspace, target, name, not no_check, _tell)
+    report = run_transfer(target, name, workspace, check=not no_check, on_evaluation=_tell)
     if as_json:
-        print_json(document)
+        print_json(report)
     else:
-        chosen = document["selection"]["trial"]
-        settings = {key: document[key] for key in ScalingReport.model_fields}
+        chosen = report.selection.trial
         print_settings(
-            ScalingReport.model_validate(settings),
-            title=f"{document['name']}: settings from {document['study']}, trial {chosen}",
+            report, title=f"{report.name}: settings from {report.study}, trial {chosen}"
         )
-        _print_cost(document["cost"])
-        if document["check"] is not None:
-            _print_check(document["check"])
-        click.echo(f"wrote {workspace.paths.transfer(document['study'], document['name'])}")
-    if document["check"] is not None and document["check"]["verdict"] != "pass":
+        _print_cost(report.cost)
+        if report.check is not None:
+            _print_check(report.check)
+        click.echo(f"wrote {workspace.paths.transfer(report.study, report.name)}")
+    if not report.passed:
         raise SystemExit(1)
 
 
@@ -58,22 +57,21 @@ def _tell(which: str, evaluation: "Evaluation") -> None:
     click.echo(f"check: {which} at step {evaluation.step}: {loss}", err=True)
 
 
-def _print_check(check: dict[str, Any]) -> None:
+def _print_check(check: "CheckReport") -> None:
     """The check run's losses and its verdict."""
     table = table_of("step", "proxy loss", "target loss", title="check run")
-    for row in check["losses"]:
-        table.add_row(str(row["step"]), loss(row["proxy"]), loss(row["target"]))
+    for row in check.losses:
+        table.add_row(str(row.step), loss(row.proxy), loss(row.target))
     console = Console(highlight=False)
     console.print(table)
-    for criterion in check["criteria"]:
-        mark = MARKS[criterion["passed"]]
-        console.print(f"{mark}  {criterion['name']}: {criterion['reason']}")
-    console.print(f"verdict: [bold]{check['verdict']}[/]")
+    for criterion in check.criteria:
+        console.print(f"{MARKS[criterion.passed]}  {criterion.name}: {criterion.reason}")
+    console.print(f"verdict: [bold]{check.verdict}[/]")
 
 
-def _print_cost(cost: dict[str, Any]) -> None:
+def _print_cost(cost: "Cost") -> None:
     """What tuning cost, and what share of the run that is."""
-    told = f"tuning cost {cost['study_flops']:.3g} FLOPs"
-    if cost["share"] is not None:
-        told += f", {percent(cost['share'])} of the run's {cost['target_flops']:.3g}"
+    told = f"tuning cost {cost.study_flops:.3g} FLOPs"
+    if cost.share is not None:
+        told += f", {percent(cost.share)} of the run's {cost.target_flops:.3g}"
     Console(highlight=False).print(told)

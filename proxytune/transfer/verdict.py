@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Verdict:
         return all(criterion.passed is not False for criterion in self.criteria)
 
     @property
-    def word(self) -> str:
+    def word(self) -> Literal["pass", "fail"]:
         """pass or fail."""
         return "pass" if self.passed else "fail"
 

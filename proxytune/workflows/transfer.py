@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from proxytune.config.load import load_target, require_scalable
+from proxytune.config.load import load_target, loaded, require_scalable, told
 from proxytune.config.study import StudySpec
+from proxytune.config.target import TargetSpec
 from proxytune.errors import InputError, Interrupted, RunError
 from proxytune.packs.pack import PackSpec
 from proxytune.packs.selection import Selection, candidates
@@ -19,7 +20,7 @@ from proxytune.transfer.check import (
     check_run,
     fixed_packs,
 )
-from proxytune.transfer.report import check_document, selection_document, write_documents
+from proxytune.transfer.report import CheckReport, TransferReport, write_report
 from proxytune.transfer.verdict import Verdict, judge
 from proxytune.workflows.studies import find_studies, find_study
 from proxytune.workflows.workspace import Workspace
@@ -29,40 +30,39 @@ if TYPE_CHECKING:
 
 
 def run_transfer(
-    workspace: Workspace,
-    target: Path,
-    name: str | None,
-    check: bool,
-    on_evaluation: OnEvaluation,
-) -> dict[str, Any]:
+    target: TargetSpec | str | Path,
+    study: str | None = None,
+    workspace: Workspace | None = None,
+    *,
+    check: bool = True,
+    on_evaluation: OnEvaluation = lambda side, evaluation: None,
+) -> TransferReport:
     """Projects a study's best base hyperparameters onto a target, and checks that they hold.
 
-    Returns the document that is also written to the study's transfer folder.
+    `study` is the name of a complete study; None: the one completed last. The check trains where
+    the study's packs train; `on_evaluation` is called with "proxy" or "target" and each of its
+    evaluations. The report is also written to the study's transfer folder, and to MLflow.
+
+    Raises InputError for a target or study that cannot be used, and RunError if the check was
+    stopped or could not be trained; the same call resumes it.
     """
-    goal = load_target(target)
-    study = find_study(workspace, name) if name else _latest_complete(workspace)
-    selection = _selection(study)
-    require_scalable(study.spec.base, goal.shape, target)
-    spec, best, trials = study.spec, selection.best.hyperparameters, study.trials()
-    document: dict[str, Any] = {
-        "study": study.name,
-        "name": goal.name,
-        "selection": selection_document(selection),
-        **projection_report(best, spec.base, goal.shape, spec.parameterization).document(),
-        "cost": Cost.of(study.flops(trials).total, goal).model_dump(),
-        "check": None,
-    }
-    folder = workspace.paths.transfer(study.name, goal.name)
+    where = workspace or Workspace()
+    goal = loaded(target, load_target)
+    found = find_study(where, study) if study else _latest_complete(where)
+    selection = _selection(found)
+    require_scalable(found.spec.base, goal.shape, told(target))
+    trials = found.trials()
+    report = _projected(found, goal, Cost.of(found.flops(trials).total, goal))
+    folder = where.paths.transfer(found.name, goal.name)
     if not check:
-        write_documents(document, folder)
-        return document
-    packs = check_packs(
-        spec, goal, best, workspace.tokens(spec), workspace.paths.packs(study.name)
-    )
-    run = _train(workspace, spec, packs, on_evaluation)
+        write_report(report, folder)
+        return report
+    best, checkpoints = selection.best.hyperparameters, where.paths.packs(found.name)
+    packs = check_packs(found.spec, goal, best, where.tokens(found.spec), checkpoints)
+    run = _train(where, found.spec, packs, on_evaluation)
     verdict = judge(run, goal.check)
-    document["check"] = check_document(run, verdict)
-    files = write_documents(document, folder)
+    report = report.model_copy(update={"check": CheckReport.of(run, verdict)})
+    files = write_report(report, folder)
     # Not before it is needed: matplotlib takes long to import.
     from proxytune.transfer.picture import draw
 
@@ -71,8 +71,23 @@ def run_transfer(
     for pack in packs:
         if pack.checkpoint is not None:
             pack.checkpoint.unlink(missing_ok=True)
-    workspace.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, document, run, verdict, files))
-    return document
+    where.add_to_mlflow(lambda mlflow: _add_transfer(mlflow, report, run, verdict, files))
+    return report
+
+
+def _projected(study: Study, target: TargetSpec, cost: Cost) -> TransferReport:
+    """The report of a transfer that is not checked yet."""
+    spec, selection = study.spec, _selection(study)
+    best = selection.best.hyperparameters
+    settings = projection_report(best, spec.base, target.shape, spec.parameterization)
+    return TransferReport(
+        **dict(settings),
+        study=study.name,
+        name=target.name,
+        selection=selection,
+        cost=cost,
+        check=None,
+    )
 
 
 def _train(
@@ -115,16 +130,16 @@ def _latest_complete(workspace: Workspace) -> Study:
 
 def _add_transfer(
     mlflow: "MlflowSink",
-    document: dict[str, Any],
+    report: TransferReport,
     run: CheckRun,
     verdict: Verdict,
     files: Sequence[Path],
 ) -> None:
     sides = {"proxy": run.proxy, "target": run.target}
     mlflow.log_transfer(
-        document["study"],
-        document["name"],
-        params=document["hyperparameters"],
+        report.study,
+        report.name,
+        params=report.hyperparameters.model_dump(),
         metrics={
             f"{criterion.name}.{name}".replace(" ", "_"): value
             for criterion in verdict.criteria

@@ -29,7 +29,7 @@ from proxytune.workflows.plan import make_plan
 from proxytune.workflows.workspace import Workspace
 from tests.commands import proxytune
 from tests.studies import in_memory, source_of, study_spec, train_all
-from tests.transfer.examples import candidates
+from tests.transfer.examples import candidates, check_run, transfer_report
 
 STUDIES = Path(__file__).parents[2] / "studies"
 OLD = Path(__file__).parents[1] / "evidence" / "old"
@@ -86,10 +86,15 @@ def coordinate_report() -> Report:
     return CoordinateReport.of(spec, measured)
 
 
+def checked_report() -> Report:
+    return transfer_report(check_run(), Selection.of(candidates(2.5, 3.5), tokens=1024))
+
+
 EXAMPLES: dict[str, list[Callable[..., Report]]] = {
     "report-study": [study_report, created_study_report],
     "report-plan": [plan_report],
     "report-scaling": [scaling_report, settings_report],
+    "report-transfer": [checked_report],
     "report-evidence": [evidence_report],
     "report-coordinates": [coordinate_report],
 }

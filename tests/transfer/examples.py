@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from proxytune.config.search import Range, SearchSpec
 from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
+from proxytune.config.target import CheckSpec
 from proxytune.config.training import TrainingSpec
 from proxytune.packs.pack import Evaluation
-from proxytune.packs.selection import Candidate
+from proxytune.packs.selection import Candidate, Selection
+from proxytune.plan.cost import Cost
+from proxytune.scaling.report import projection_report
 from proxytune.scaling.rules import Role
 from proxytune.transfer.check import CheckRun, Run
+from proxytune.transfer.report import CheckReport, TransferReport
+from proxytune.transfer.verdict import judge
 from tests.packs import hyperparameters
 
 PROXY = Shape(d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, seq_len=16)
@@ -69,3 +74,17 @@ def candidates(*values: float) -> list[Candidate]:
         Candidate(number=number, hyperparameters=hyperparameters(0.01 * (number + 1)), value=value)
         for number, value in enumerate(values)
     ]
+
+
+def transfer_report(of: CheckRun, selection: Selection, spike: float = 0.5) -> TransferReport:
+    """The report on a transfer of the study whose check was this run."""
+    best = selection.best.hyperparameters
+    settings = projection_report(best, STUDY.base, TARGET, STUDY.parameterization)
+    return TransferReport(
+        **dict(settings),
+        study=STUDY.name,
+        name="wide",
+        selection=selection,
+        cost=Cost(study_flops=1e12, target_flops=None, share=None),
+        check=CheckReport.of(of, judge(of, CheckSpec(spike=spike))),
+    )
