@@ -1,7 +1,7 @@
-"""MLflow's embedded store: one file, made whole before it has its name.
+"""MLflow's embedded store: one file, complete before it gets its name.
 
-MLflow makes its tables one by one, for seconds. Where it was killed amid that, or where two
-processes did it at once, it refuses the file for ever.
+MLflow takes seconds to make its tables, one by one. If it is killed in the middle, or two
+processes do it at the same time, it refuses the file from then on.
 """
 
 from pathlib import Path
@@ -23,16 +23,16 @@ def database_file(tracking_uri: str) -> Path | None:
 
 
 def make_database(tracking_uri: str) -> None:
-    """Makes the file of a `sqlite:///` URI, unless it is there; other stores make themselves.
+    """Makes the file of a `sqlite:///` URI if it does not exist; other stores make themselves.
 
-    Raises RunError if it cannot be written, and what MLflow and SQLAlchemy raise.
+    Raises RunError if the file cannot be written, and whatever MLflow and SQLAlchemy raise.
     """
     file = database_file(tracking_uri)
     if file is None:
         return
 
     def make(new: Path) -> None:
-        # Not before it is needed: it takes a while to import.
+        # Imported only when needed: it takes a while.
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         store = SqlAlchemyStore(f"sqlite:///{new}", str(file.parent / "artifacts"))

@@ -1,4 +1,4 @@
-"""MLflow: one experiment a study, a parent run for the study, a child run a trial."""
+"""MLflow: one experiment per study, with a parent run for the study and a child run per trial."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# Read when MLflow is imported.
+# MLflow reads these when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# Of each run on a server, on stdout.
+# A server's URL, printed to stdout for each run.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -36,26 +36,26 @@ TRIAL, STATE, KIND = "proxytune.trial", "proxytune.state", "proxytune.kind"
 """Tags of runs; KIND is study, trial or transfer."""
 
 LOCAL = ("sqlite:", "file:")
-"""How the URIs of stores on this machine begin."""
+"""The beginnings of URIs of stores on this machine."""
 
 
 def require_tracking_uri(uri: str) -> None:
-    """Refuses an address of no kind that MLflow, or a plugin of it, knows; asks nobody there."""
+    """Refuses an address that no store of MLflow or its plugins takes, without connecting."""
     try:
         _tracking_store_registry.get_store_builder(uri)
     except MlflowException:
         raise InputError.of_field(
             "--tracking-uri",
             masked(uri),
-            "must be an address of MLflow, as http://HOST:PORT, postgresql://USER@HOST/NAME "
+            "must be an address of MLflow, such as http://HOST:PORT, postgresql://USER@HOST/NAME "
             "or sqlite:///FILE",
         ) from None
 
 
 class MlflowSink:
-    """A tracking store (a RecordSink). It is not touched before it is needed."""
+    """A tracking store (a RecordSink). It is first used when it is needed."""
 
-    # A few, so that a slow store is seen to make progress.
+    # A small number, so that a slow store still shows progress.
     batch = 16
 
     def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
@@ -75,7 +75,7 @@ class MlflowSink:
         return f"MLflow at {masked(self._uri)}"
 
     def open(self, study: StudySpec) -> Collection[int]:
-        """Finds or makes the experiment and the parent run, and sees which trials are there."""
+        """Finds or makes the experiment and parent run; returns the trials that are recorded."""
         self._study, self._recorded = study, {}
         with self._reachable():
             self._experiment = self._find_experiment(study.name) or self._make_experiment(
@@ -89,7 +89,7 @@ class MlflowSink:
                 if run.info.status in ("FINISHED", "FAILED") and number not in self._recorded:
                     self._recorded[number] = run.info.run_id
                 else:
-                    # Half written when a driver was killed; `add` writes it anew.
+                    # Half written when a driver was killed; `add` writes it again.
                     self._client.delete_run(run.info.run_id)
         return set(self._recorded)
 
@@ -107,7 +107,7 @@ class MlflowSink:
             self._client.set_terminated(self._parent, status=status)
 
     def delete(self, study: str) -> None:
-        """Deletes the experiment, and frees its name, which MLflow would keep."""
+        """Deletes the experiment and frees its name, which MLflow would keep."""
         with self._reachable():
             experiment = self._find_experiment(study)
             if experiment is not None:
@@ -125,7 +125,7 @@ class MlflowSink:
         tags: Mapping[str, str],
         files: Sequence[Path],
     ) -> None:
-        """Adds a run for one transfer of a study that was opened before, by whatever process."""
+        """Adds a run for one transfer of a study that is recorded already, by any process."""
         with self._reachable():
             self._experiment = self._find_experiment(study) or ""
             self._parent = (self._experiment and self._find_parent()) or ""
@@ -150,11 +150,11 @@ class MlflowSink:
     ) -> None:
         """Adds a run for a report that belongs to no study, to the experiment of its kind."""
         with self._reachable():
-            # With a space: no study can have this name.
+            # No study can have this name, since it has a space.
             title = f"proxytune {kind}"
             self._experiment = self._find_experiment(title) or self._make_experiment(title)
             run = self._make_run(name, kind, tags)
-            # MLflow takes no '=' in the name of a metric; labels of parameterizations have it.
+            # MLflow allows no '=' in a metric's name; labels of parameterizations have one.
             points = [(key.replace("=", " "), value, 0) for key, value in metrics.items()]
             self._finish_run(run, params, points, files)
 
@@ -176,7 +176,7 @@ class MlflowSink:
         return str(parents[0].info.run_id) if parents else None
 
     def _describe_study(self, study: StudySpec) -> None:
-        """Tags, parameters and the spec of the parent run; writing them again changes nothing."""
+        """Writes tags, parameters and the spec of the parent run; again, with the same result."""
         tags = [RunTag(name, value) for name, value in _shape_tags(study).items()]
         self._client.log_batch(self._parent, tags=tags)
         essentials = {
@@ -206,7 +206,7 @@ class MlflowSink:
         totals = {"tokens": trial.tokens, "flops": trial.flops, "seconds": trial.seconds}
         if trial.value is not None:
             totals["final_validation_loss"] = trial.value
-        # At step 0 and nowhere else: the UI then compares trials with bars, not with lone points.
+        # Only at step 0: the UI then compares trials with bars, not with single points.
         points += [(name, float(value), 0) for name, value in totals.items()]
         self._log(run, trial.hyperparameters.model_dump(), points, ended)
         status = "FAILED" if trial.state is TrialState.FAILED else "FINISHED"
@@ -246,7 +246,7 @@ class MlflowSink:
         points: Sequence[tuple[str, float, int]],
         files: Sequence[Path],
     ) -> None:
-        """Logs everything of a run that is written at once."""
+        """Logs everything of a run in one go, and ends it."""
         self._log(run, params, points, _now())
         for file in files:
             self._client.log_artifact(run, str(file))
@@ -271,11 +271,11 @@ class MlflowSink:
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
-        """Turns MLflow's failures into one line without a password."""
+        """Turns MLflow's errors into one line without a password."""
         try:
             yield
         except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-            # An ImportError: the driver of that database is not installed.
+            # ImportError means that the driver of that database is not installed.
             reason = masked(str(error).strip().splitlines()[0])
             raise RunError(f"{self} failed: {reason[:300]}") from None
 

@@ -1,4 +1,4 @@
-"""Parquet: the data sets `trials` (one row a trial) and `curves` (one row a trial and evaluation).
+"""Parquet: the data sets `trials` (a row per trial) and `curves` (a row per evaluation of each).
 
 trials/study=NAME/part-00000.parquet     trials 0 to 255 of the study
 curves/study=NAME/part-00000.parquet     their evaluations
@@ -36,7 +36,7 @@ class ParquetSink:
         return f"Parquet in {self._folder}"
 
     def open(self, study: StudySpec) -> Collection[int]:
-        """Makes the study's folders, and sees which trials are there, with their curves."""
+        """Makes the study's folders; returns the trials that are recorded with their curves."""
         self._study = study
         for data_set in _data_sets(self._folder, study.name):
             try:
@@ -52,7 +52,7 @@ class ParquetSink:
         return {r["number"] for r in rows if not r["tokens"] or r["number"] in with_curve}
 
     def add(self, trials: Sequence[TrialRecord]) -> None:
-        """Writes the parts that hold these trials anew; a trial that is there is replaced."""
+        """Rewrites the parts that hold these trials; a trial that is there already is replaced."""
         study = self._study
         assert study is not None
         of_trials, of_curves = _data_sets(self._folder, study.name)
@@ -64,7 +64,7 @@ class ParquetSink:
             _merge(of_trials, part, of_part, lambda trial: [trial_row(trial, study)])
 
     def close(self, *, complete: bool) -> None:
-        """Everything is written already."""
+        """Nothing to do: everything is written already."""
 
     def delete(self, study: str) -> None:
         """Removes the study's folders."""
@@ -107,8 +107,8 @@ def _obstacle(path: Path) -> str | None:
 
 
 def _data_sets(folder: Path, study: str) -> tuple[DataSet, DataSet]:
-    """Trials and curves of a study."""
-    remedy = f"write it anew with: proxytune study sync {study}"
+    """The trials and the curves of a study."""
+    remedy = f"rebuild it with: proxytune study sync {study}"
     return (
         DataSet(folder, "trials", "study", study, TRIALS, remedy),
         DataSet(folder, "curves", "study", study, CURVES, remedy),
@@ -121,7 +121,7 @@ def _merge(
     trials: Iterable[TrialRecord],
     rows_of: Callable[[TrialRecord], Rows],
 ) -> None:
-    """Writes a part anew: the trials in place of what it holds of them."""
+    """Rewrites a part, with these trials in place of the rows it had of them."""
     new = {trial.number: rows_of(trial) for trial in trials}
     kept = [row for row in data_set.read_part(part) if row["number"] not in new]
     rows = kept + [row for rows in new.values() for row in rows]

@@ -1,8 +1,8 @@
-"""Parts of Parquet data sets: each a file of its own, replaced as a whole.
+"""Parts of Parquet data sets: each is one file, always replaced as a whole.
 
     TABLE/KEY=NAME/part-00000.parquet
 
-Partitioned in Hive's way, so pandas, polars and DuckDB read all names as one table. A part is
+The partitions are Hive's, so pandas, polars and DuckDB read all names as one table. A part is
 written in `.new/`, which belongs to no data set, and then renamed.
 """
 
@@ -19,23 +19,23 @@ from proxytune.errors import RunError
 from proxytune.files import replace
 
 NEW = ".new"
-"""Not in the data sets: polars refuses a folder that holds a file of another kind."""
+"""Outside the data sets: polars refuses a folder that holds a file of another kind."""
 
 Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One partition of a data set: the rows of one study, evidence or check."""
+    """One partition of a data set: the rows of one study, evidence run or coordinate check."""
 
     folder: Path
-    """Of all data sets."""
+    """The folder of all data sets."""
     table: str
     key: str
     name: str
     schema: pa.Schema
-    remedy: str = "move it away and run again, which writes it anew"
-    """What to do about a part that cannot be read."""
+    remedy: str = "move it away and run again to rebuild it"
+    """What the user can do about a part that cannot be read."""
 
     @property
     def partition(self) -> Path:
@@ -43,17 +43,17 @@ class DataSet:
         return self.folder / self.table / f"{self.key}={self.name}"
 
     def prepare(self) -> None:
-        """Makes its folder, and removes what a killed writer left half written."""
+        """Makes the folder, and removes files that a killed writer left half written."""
         shutil.rmtree(self._half_written, ignore_errors=True)
         self.partition.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> pa.Table:
-        """All its rows, part by part."""
+        """All rows, in the order of parts."""
         rows = [row for part in self._parts() for row in self._read(part)]
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def remove_damaged(self) -> None:
-        """Removes parts that cannot be read, for the owner of a data set that can be rebuilt."""
+        """Removes parts that cannot be read. For data sets that can be rebuilt."""
         for part in self._parts():
             try:
                 self._read(part)
@@ -61,17 +61,17 @@ class DataSet:
                 part.unlink()
 
     def read_part(self, part: int) -> Rows:
-        """The rows of one part; none if there is no file."""
+        """The rows of one part; none if the file does not exist."""
         return self._read(self._path(part))
 
     def write_part(self, part: int, rows: Rows) -> None:
-        """Puts a part in the place of the one that is there."""
+        """Writes a part; one that is there is replaced."""
         path = self._path(part)
         contents = pa.Table.from_pylist(rows, schema=self.schema)
         replace(path, lambda new: write_parquet(contents, new), self._half_written / path.name)
 
     def delete(self) -> None:
-        """Removes all its parts."""
+        """Removes all parts."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.partition)
 
@@ -89,14 +89,13 @@ class DataSet:
         if not path.exists():
             return []
         try:
-            # One file, not a data set: the key is a column of the folder's name only.
+            # As a file, not as a data set, which would add the folder's key as a column.
             with pq.ParquetFile(path) as file:
                 rows: Rows = file.read(columns=self.schema.names).to_pylist()
                 return rows
         except (pa.ArrowException, OSError) as error:
             raise RunError(
-                f"{path}: is no Parquet file that can be read ({str(error).splitlines()[0]}); "
-                f"{self.remedy}"
+                f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]}); {self.remedy}"
             ) from None
 
 

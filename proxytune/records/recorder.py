@@ -1,7 +1,7 @@
-"""Finished trials on their way to the sinks, off the critical path: training waits for no store.
+"""Delivers finished trials to the sinks in threads of its own, so training never waits for them.
 
-A study's own storage holds every trial, so what waits here is numbers, and what is lost here,
-with a killed driver, is found again by comparing that storage with the sinks.
+The study's storage holds every trial, so only numbers wait here. If the driver is killed, what
+was not delivered is found by comparing the storage with the sinks.
 """
 
 import time
@@ -15,25 +15,25 @@ from proxytune.packs.trial import TrialRecord
 from proxytune.records.sink import RecordSink
 
 Read = Callable[[Sequence[int]], Sequence[TrialRecord]]
-"""Gives the records of finished trials by their numbers. Called by several threads."""
+"""Returns the records of finished trials, given their numbers. Several threads call it."""
 
 LINGER_SECONDS = 1.0
-"""What finishes within this time is delivered together."""
+"""Trials that finish within this time are delivered together."""
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 30.0
-"""From one attempt to the next, doubled each time."""
+"""Pause between attempts: the first, doubled each time, and the longest."""
 PATIENCE_SECONDS = 15.0
-"""At the end of a run, how long a sink may make no progress before it is left."""
+"""At the end of a run, how long to wait for a sink that makes no progress."""
 LONGEST_WAIT_SECONDS = 60.0
-"""At the end of a run, how long it waits in all for sinks that do make progress."""
+"""At the end of a run, how long to wait in total for sinks that do make progress."""
 
 
 class Delivery:
-    """One sink's way through the finished trials, in the order in which they finished."""
+    """The delivery of all finished trials to one sink, in the order in which they finished."""
 
     def __init__(
         self, sink: RecordSink, study: StudySpec, finished: Sequence[int], read: Read
     ) -> None:
-        """`finished` may grow while the delivery goes on."""
+        """`finished` may grow during the delivery."""
         self.sink = sink
         self._study, self._finished, self._read = study, finished, read
         self._there: set[int] = set()
@@ -44,14 +44,14 @@ class Delivery:
 
     @property
     def recorded(self) -> int:
-        """Trials that the sink was last known to have."""
+        """Number of trials that the sink was last known to have."""
         return len(self._there)
 
     def advance(self) -> bool:
-        """Opens the sink or, from then on, records the next few trials; False if none is left.
+        """Opens the sink at first, then records the next few trials; False if none are left.
 
-        Raises RunError if the sink fails. The next call then opens it again, and goes on from
-        what it turns out to have.
+        Raises RunError if the sink fails. The next call then opens it again, and continues with
+        the trials that it does not have.
         """
         try:
             if not self._opened:
@@ -86,7 +86,7 @@ class Undelivered:
     recorded: int
     finished: int
     reason: str | None
-    """What it failed with; None where it was only too slow."""
+    """Its last error; None if it was only too slow."""
 
 
 class Recorder:
@@ -99,75 +99,76 @@ class Recorder:
         finished: Iterable[int],
         read: Read,
     ) -> None:
-        """`finished` are the trials from before; sinks are given those that they do not have."""
+        """`finished` are the earlier trials; each sink gets those that it does not have."""
         self._finished, self._ending = list(finished), Event()
-        self._couriers = [
-            _Courier(Delivery(sink, study, self._finished, read), self._ending) for sink in sinks
+        self._threads = [
+            _DeliveryThread(Delivery(sink, study, self._finished, read), self._ending)
+            for sink in sinks
         ]
-        for courier in self._couriers:
-            courier.start()
+        for thread in self._threads:
+            thread.start()
 
     def add(self, numbers: Iterable[int]) -> None:
-        """Takes trials that have finished, and are in the study's storage; returns at once."""
+        """Queues trials that have finished and are in the study's storage; returns at once."""
         self._finished += numbers
 
     def lacks(self, numbers: Iterable[int]) -> list[int]:
-        """Those of the numbers that it has not been given."""
+        """Which of these numbers have not been added yet."""
         given = set(self._finished)
         return [number for number in numbers if number not in given]
 
     def troubles(self) -> list[str]:
-        """Why a sink is waited for; each sink is heard once."""
-        return [trouble for courier in self._couriers if (trouble := courier.first_trouble())]
+        """The errors of sinks that fail; each sink is reported once."""
+        return [trouble for thread in self._threads if (trouble := thread.first_trouble())]
 
     def finish(self, *, complete: bool) -> list[Undelivered]:
-        """Waits for sinks that make progress; returns those that are left without some trials.
+        """Waits for sinks that make progress; returns those that still lack trials.
 
         `complete` says whether all the study's trials are finished.
         """
-        for courier in self._couriers:
-            courier.complete = complete
+        for thread in self._threads:
+            thread.complete = complete
         self._ending.set()
         began = time.monotonic()
-        return [left for courier in self._couriers if (left := self._await(courier, began))]
+        return [left for thread in self._threads if (left := self._await(thread, began))]
 
     def abandon(self) -> None:
-        """Delivers nothing more, and closes nothing."""
-        for courier in self._couriers:
-            courier.dismissed = True
+        """Stops all deliveries, without closing the sinks."""
+        for thread in self._threads:
+            thread.dismissed = True
         self._ending.set()
 
-    def _await(self, courier: "_Courier", began: float) -> Undelivered | None:
-        while courier.is_alive():
-            courier.join(0.1)
+    def _await(self, thread: "_DeliveryThread", began: float) -> Undelivered | None:
+        while thread.is_alive():
+            thread.join(0.1)
             now = time.monotonic()
-            stuck = now - max(began, courier.progress) > PATIENCE_SECONDS
+            stuck = now - max(began, thread.progress) > PATIENCE_SECONDS
             if stuck or now - began > LONGEST_WAIT_SECONDS:
-                courier.dismissed = True
+                thread.dismissed = True
                 break
-        if courier.mistake is not None:
-            raise courier.mistake
-        if courier.done:
+        if thread.mistake is not None:
+            raise thread.mistake
+        if thread.done:
             return None
-        delivery = courier.delivery
-        return Undelivered(delivery.sink, delivery.recorded, len(self._finished), courier.trouble)
+        delivery = thread.delivery
+        return Undelivered(delivery.sink, delivery.recorded, len(self._finished), thread.trouble)
 
 
-class _Courier(Thread):
-    """Delivers, waits for more, and tries again when the sink fails."""
+class _DeliveryThread(Thread):
+    """Delivers to one sink, waits for more trials, and retries when the sink fails."""
 
     def __init__(self, delivery: Delivery, ending: Event) -> None:
-        # A daemon: a store that never answers must not keep the process from ending.
-        super().__init__(name=f"courier to {delivery.sink}", daemon=True)
+        # A daemon, so that a store that never answers cannot keep the process alive.
+        super().__init__(name=f"delivery to {delivery.sink}", daemon=True)
         self.delivery, self._ending = delivery, ending
         self.progress = time.monotonic()
         self.complete = False
-        """How to close the sink, once all is ending."""
+        """What to pass to `close` at the end."""
         self.done = self.dismissed = self._heard = False
         self.trouble: str | None = None
-        """What the last attempt failed with."""
+        """The error of the last attempt."""
         self.mistake: BaseException | None = None
-        """What should not have happened."""
+        """An unexpected error, to be raised in the main thread."""
 
     def run(self) -> None:
         try:
@@ -176,7 +177,7 @@ class _Courier(Thread):
             self.mistake = mistake
 
     def first_trouble(self) -> str | None:
-        """What it fails with, the first time this is asked."""
+        """Its current error, only the first time that there is one."""
         if self._heard or self.trouble is None:
             return None
         self._heard = True
@@ -195,10 +196,10 @@ class _Courier(Thread):
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
 
     def _advance(self) -> None:
-        # Asked first: what finished before the end is then delivered before it.
+        # Read first, so that trials that finished before the end are delivered.
         ending, added = self._ending.is_set(), self.delivery.added
         if self.delivery.advance():
-            # Opening a sink that fails again and again is no progress.
+            # Opening a sink again and again does not count as progress.
             if self.delivery.added > added:
                 self.progress = time.monotonic()
         elif not ending:

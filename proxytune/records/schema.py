@@ -1,4 +1,4 @@
-"""The columns of the Parquet data sets, with their units. A change of meaning is a new version."""
+"""The columns of the Parquet data sets, with units. If a meaning changes, VERSION rises."""
 
 from typing import Any
 
@@ -45,10 +45,12 @@ TRIALS = pa.schema(
     [
         _column("number", pa.int64(), "1", "The trial's number in its study, from 0."),
         _column("state", pa.string(), "1", "complete, pruned, diverged or failed."),
-        _column("value", pa.float64(), "nats/token", "Final validation loss; null without one."),
+        _column(
+            "value", pa.float64(), "nats/token", "Final validation loss; null if there is none."
+        ),
         _column("seed", pa.int64(), "1", "Seed of the initial weights."),
         _column("pack", pa.string(), "1", "The pack it trained in."),
-        _column("started", pa.timestamp("us", tz="UTC"), "UTC", "When it was asked for."),
+        _column("started", pa.timestamp("us", tz="UTC"), "UTC", "When the study asked for it."),
         _column("finished", pa.timestamp("us", tz="UTC"), "UTC", "When it ended."),
         _column("seconds", pa.float64(), "s", "Its share of its pack's training time."),
         _column("tokens", pa.int64(), "tokens", "Tokens trained on."),
@@ -66,12 +68,12 @@ CURVES = pa.schema(
         _column("number", pa.int64(), "1", "The trial's number in its study."),
         _column("step", pa.int64(), "steps", "Optimizer steps done."),
         _column("tokens", pa.int64(), "tokens", "Tokens trained on."),
-        _column("train_loss", pa.float64(), "nats/token", "Mean since the evaluation before."),
+        _column("train_loss", pa.float64(), "nats/token", "Mean since the previous evaluation."),
         _column("validation_loss", pa.float64(), "nats/token", "Loss on validation data."),
         _column("grad_norm", pa.float64(), "nats/token", "Gradient norm before clipping."),
-        _column("lr_factor", pa.float64(), "1", "Learning rate over its peak."),
+        _column("lr_factor", pa.float64(), "1", "Learning rate as a fraction of its peak."),
         _column("seconds", pa.float64(), "s", "Its share of the training time so far."),
-        _column("diverged", pa.bool_(), "1", "Whether the loss was beyond return."),
+        _column("diverged", pa.bool_(), "1", "Whether the loss was not finite or too high."),
     ],
     metadata={VERSION_KEY: VERSION},
 )
@@ -81,9 +83,9 @@ EVIDENCE = pa.schema(
     [
         _column("parameterization", pa.string(), "1", "Its label."),
         _column("axis", pa.string(), "1", "width, depth or repeat."),
-        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor, by the axis."),
+        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor."),
         _column("seed", pa.int64(), "1", "Seed of initial weights and batches."),
-        _column("hyperparameter", pa.string(), "1", "The base hyperparameter that was tried."),
+        _column("hyperparameter", pa.string(), "1", "The base hyperparameter that varies."),
         _column("value", pa.float64(), "1", "Its value."),
         _column("loss", pa.float64(), "nats/token", "Final validation loss; null if diverged."),
         _column("seconds", pa.float64(), "s", "Its share of its pack's training time."),
@@ -95,11 +97,11 @@ COORDINATES = pa.schema(
     [
         _column("parameterization", pa.string(), "1", "Its label."),
         _column("axis", pa.string(), "1", "width, depth or repeat."),
-        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor, by the axis."),
+        _column("coordinate", pa.int64(), "1", "d_model, n_layers or repeat factor."),
         _column("seed", pa.int64(), "1", "Seed of initial weights and batches."),
         _column("role", pa.string(), "1", "A parameter role, or attention_logits."),
         _column("quantity", pa.string(), "1", "What was measured."),
-        _column("size", pa.float64(), "1", "Its size, the mean over the role's modules."),
+        _column("size", pa.float64(), "1", "Its size; the mean over the role's modules."),
     ],
     metadata={VERSION_KEY: VERSION},
 )

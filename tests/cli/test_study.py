@@ -92,9 +92,9 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
         run_study("tiny", workspace, take)
     assert made.completed is None
     assert len(made.finished()) == 2
-    # Who has it now also closes what records it. As a process ends, so do its couriers.
+    # Who has it now also closes what records it. As a process ends, so do its delivery threads.
     for thread in threading.enumerate():
-        if thread.name.startswith("courier"):
+        if thread.name.startswith("delivery"):
             thread.join()
     client = MlflowClient(workspace.mlflow_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
