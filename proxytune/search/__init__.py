@@ -1,1 +1,1 @@
-"""A study on Optuna: what is asked of it, and what it is told."""
+"""Studies on Optuna: asking for trials, and telling results."""

@@ -1,4 +1,4 @@
-"""Pruners, by the names that a study gives them."""
+"""Optuna's pruners, by the names in a study."""
 
 import warnings
 from bisect import insort
@@ -10,11 +10,11 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, WilcoxonPruner
 from optuna.trial import FrozenTrial
 
 REDUCTION = 4
-"""Of so many trials one passes a rung, and rungs are so many times further apart each time."""
+"""One in this many trials passes a rung, and each rung is this many times as far as the last."""
 
 
 def pruner(kind: str, steps: Sequence[int]) -> BasePruner:
-    """The pruner of that name, for trials that are evaluated after these steps."""
+    """The pruner of that name, for trials with evaluations after these steps."""
     if kind == "median":
         return MedianPruner()
     if kind == "wilcoxon":
@@ -23,7 +23,7 @@ def pruner(kind: str, steps: Sequence[int]) -> BasePruner:
 
 
 class Wilcoxon(WilcoxonPruner):
-    """Compares a trial with the best one, evaluation by evaluation; it takes four to be sure."""
+    """Compares a trial with the best one, evaluation by evaluation; it needs at least four."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
@@ -33,7 +33,7 @@ class Wilcoxon(WilcoxonPruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial is worse than the best one with p < 0.1."""
         with warnings.catch_warnings():
-            # While all have diverged the best has no curve, which Optuna remarks on each time.
+            # If all have diverged, the best has no curve, and Optuna warns each time.
             warnings.filterwarnings(
                 "ignore", message="The best trial has no", category=UserWarning
             )
@@ -43,8 +43,8 @@ class Wilcoxon(WilcoxonPruner):
 class SuccessiveHalving(BasePruner):
     """Asynchronous successive halving (arXiv 1810.05934): a trial passes a rung by its rank.
 
-    Optuna's own ranks a trial among those judged before it. In a pack, the order of the members
-    would then decide: told worst first, each is the best so far and all of them pass.
+    Optuna's own pruner ranks a trial among those judged before it, so the order of a pack's
+    members would decide: worst first, each is the best so far, and all of them pass.
     """
 
     def __init__(self, steps: Sequence[int]) -> None:
@@ -52,7 +52,7 @@ class SuccessiveHalving(BasePruner):
         self._rungs = {step: _Rung(step) for nth, step in enumerate(steps, 1) if nth in powers}
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial's loss at this rung is not among the best of all that got here."""
+        """Whether the trial's loss is not among the best of all trials that reached this rung."""
         rung = self._rungs.get(trial.last_step or 0)
         if rung is None:
             return False
@@ -61,7 +61,7 @@ class SuccessiveHalving(BasePruner):
 
 
 class _Rung:
-    """The losses of all trials that got to a step; each trial is looked at until it has."""
+    """The losses of all trials that reached a step; each trial is checked until it has."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -70,7 +70,7 @@ class _Rung:
         self._known = 0
 
     def losses(self, trials: Sequence[FrozenTrial]) -> Sequence[float]:
-        """Ascending; `trials` are all of the study's, by number."""
+        """The losses, ascending; `trials` are all trials of the study, by number."""
         awaited = [*self._awaited, *range(self._known, len(trials))]
         self._awaited, self._known = [], len(trials)
         for trial in map(trials.__getitem__, awaited):

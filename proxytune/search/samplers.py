@@ -1,4 +1,4 @@
-"""Optuna's samplers, by the names that a study gives them."""
+"""Optuna's samplers, by the names in a study."""
 
 import heapq
 import warnings
@@ -16,14 +16,14 @@ from optuna.trial import FrozenTrial, TrialState
 from proxytune.config.search import Choices, SearchSpec
 
 BEST, LATEST = 32, 128
-"""How many results a model is fitted to: the best, which TPE calls good, and the latest."""
+"""How many results a sampler's model sees: the best (TPE calls them good), and the latest."""
 
 
 def sampler(kind: str, seed: int, number: int) -> BaseSampler:
-    """A fresh sampler for trial `number`.
+    """A new sampler for trial `number`.
 
-    What a trial is offered depends on (seed, number) and the trials so far, and not on where an
-    earlier process stopped: a study that was interrupted is offered the same.
+    A trial's values depend only on (seed, number) and the trials so far, and not on where an
+    earlier process stopped: an interrupted study gets the same values.
     """
     own, at_random = map(int, np.random.SeedSequence([seed, number]).generate_state(2))
     with warnings.catch_warnings():
@@ -35,17 +35,17 @@ def sampler(kind: str, seed: int, number: int) -> BaseSampler:
 
 MODELS: Mapping[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
-    # Trials still in training count as bad, so that a pack is not many times the same point.
+    # Trials in training count as bad, so that a pack does not repeat one point.
     "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
     "gp": lambda seed: GPSampler(seed=seed),
 }
-"""Samplers by name, of the seed of one trial."""
+"""Samplers by name, given the seed of one trial."""
 
 
 class _Sobol(QMCSampler):
     """Point `number` of the study's own scrambled Sobol sequence.
 
-    Optuna counts in storage how far its sequence has come; a trial that was cut off before its
+    Optuna counts in storage how much of its sequence is used; a trial that was killed before its
     parameters were stored would count twice.
     """
 
@@ -54,12 +54,12 @@ class _Sobol(QMCSampler):
         self._number = number
 
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
-        # The first trial shows Optuna the space, and is itself no point of the sequence.
+        # The first trial only shows Optuna the space; it is no point of the sequence.
         return self._number - 1
 
 
 class _Offer(BaseSampler):
-    """What one trial is offered: by a sampler that sees a window of the study, else at random."""
+    """Samples for one trial: with a sampler that sees a window of the study, else at random."""
 
     def __init__(self, sampler: BaseSampler, seed: int) -> None:
         self._sampler, self._seed = sampler, seed
@@ -83,13 +83,13 @@ class _Offer(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        # Of its own seed for each parameter: a trial may have been cut off between two.
+        # Each parameter has its own seed: a trial may have been killed between two.
         at_random = RandomSampler(seed=(self._seed + len(trial.params)) % 2**32)
         return at_random.sample_independent(study, trial, param_name, param_distribution)
 
 
 class _Window(Study):
-    """A study as a trial's sampler sees it: a window on the others."""
+    """A study as a trial's sampler sees it: a window of the other trials."""
 
     def __init__(self, study: Study, trial: FrozenTrial) -> None:
         super().__init__(study.study_name, study._storage)
@@ -97,7 +97,7 @@ class _Window(Study):
 
     @cached_property
     def _shown(self) -> Sequence[FrozenTrial]:
-        # A trial that was cut off is in storage already, and no neighbour of itself.
+        # A trial that was interrupted is in storage already; leave it out.
         others = window(self._study.get_trials(deepcopy=False))
         return [other for other in others if other.number != self._trial.number]
 
@@ -111,7 +111,7 @@ class _Window(Study):
 
 
 def window(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Of the trials with a result the best and the latest, then all that are in training."""
+    """The best and the latest trials with a result, then all trials in training."""
     by_state: dict[TrialState, list[FrozenTrial]] = {state: [] for state in TrialState}
     for trial in trials:
         by_state[trial.state].append(trial)
@@ -127,9 +127,9 @@ def _number(trial: FrozenTrial) -> int:
 
 
 def suggest(trial: Trial, search: SearchSpec) -> dict[str, Any]:
-    """A value for each searched hyperparameter; those that the trial already has stay."""
+    """A value for each searched hyperparameter; values that the trial already has stay."""
     with warnings.catch_warnings():
-        # Diverged trials have an infinite loss, which the gp sampler remarks on each time.
+        # Diverged trials have an infinite loss, about which the gp sampler warns each time.
         warnings.filterwarnings("ignore", message="Clip non-finite values", category=UserWarning)
         for name, entry in search.space.items():
             if isinstance(entry, Choices):

@@ -1,4 +1,4 @@
-"""Packs of a study's trials: what is asked of Optuna, and what it is told."""
+"""Packs of a study's trials: asks Optuna for trials and tells it their results."""
 
 import json
 import os
@@ -22,19 +22,19 @@ from proxytune.storage.open import batch
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What just happened in a study: evaluations, trials that have ended, and things to know."""
+    """What just happened in a study: evaluations, trials that ended, and remarks."""
 
     evaluations: Sequence[Evaluation] = ()
     finished: Sequence[TrialRecord] = ()
     pack_size: int | None = None
-    """Trials in its packs, where that was just chosen."""
+    """The pack size, if it was just chosen."""
     too_large: int | None = None
-    """Members of a pack that did not fit into memory, and goes on in halves."""
+    """Members of a pack that did not fit into memory and continues in halves."""
     remarks: Sequence[str] = ()
 
 
 PACK_SIZE = "proxytune.pack_size"
-"""User attribute of a study: trials in its next packs, as chosen and as lowered since."""
+"""User attribute of a study: the size of its next packs, as chosen and since lowered."""
 
 Observer = Callable[[Progress], None]
 
@@ -60,20 +60,20 @@ class SearchSource:
         self._pruned: set[int] = set()
         self._reported: set[tuple[int, int]] = set()
         size = pack_size_of(study, spec)
-        assert size is not None, "nobody has chosen the size of packs"
+        assert size is not None, "the pack size has not been chosen"
         self._pack_size = size
         self._waiting = self._packs_left_running()
         self._asked = len(self._study.get_trials(deepcopy=False))
 
     def next_pack(self) -> PackSpec | None:
-        """First what was left in training, or split, then new trials, a pack at a time."""
+        """First packs that were left in training or split, then packs of new trials."""
         if self._waiting:
             return self._waiting.pop(0)
         size = min(self._pack_size, self._spec.search.trials - self._asked)
         return self._ask(size) if size > 0 else None
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
-        """Tells Optuna; all members of an evaluation before any of them is judged."""
+        """Tells Optuna all members' evaluations before it decides about any of them."""
         news = [e for e in evaluations if self._is_new(e)]
         with batch(self._storage):
             for evaluation in news:
@@ -83,15 +83,15 @@ class SearchSource:
             finished = [self._tell(number, state) for number, state in ended.items()]
         self._pruned |= {n for n, state in ended.items() if state is TrialState.PRUNED}
         self._observe(Progress(news, finished))
-        # A pack that was restored may hold members that were dropped since its checkpoint.
+        # A restored pack may hold members that were dropped after its checkpoint.
         return frozenset(self._pruned & {e.number for e in evaluations})
 
     def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
-        """The pack's checkpoint has served."""
+        """Removes the pack's checkpoint."""
         self._checkpoint(pack.name).unlink(missing_ok=True)
 
     def fail(self, pack: PackSpec, reason: str) -> None:
-        """Those of its members that have no result are told to have failed, and why."""
+        """Tells Optuna that the members without a result have failed, with the reason."""
         self._checkpoint(pack.name).unlink(missing_ok=True)
         lost = [m.number for m in pack.members if m.number in self._live]
         with batch(self._storage):
@@ -99,9 +99,9 @@ class SearchSource:
         self._observe(Progress(finished=failed))
 
     def too_large(self, pack: PackSpec) -> None:
-        """Halves the pack, and the size of those to come.
+        """Halves the pack, and the size of later packs.
 
-        Killed anywhere in here, a study goes on: each trial is in training in the pack it names.
+        A study that is killed anywhere in here can resume: each trial names its pack.
         """
         smaller = -(-len(pack.members) // 2)
         self._pack_size = min(self._pack_size, smaller)
@@ -122,7 +122,7 @@ class SearchSource:
 
     def _ask(self, size: int) -> PackSpec:
         name = f"pack-{self._asked:05d}"
-        # One that is there already is of a deleted study that had the same name.
+        # An existing file is left from a deleted study of the same name.
         self._checkpoint(name).unlink(missing_ok=True)
         trials = []
         with batch(self._storage):
@@ -133,18 +133,18 @@ class SearchSource:
         return self._pack(name, trials)
 
     def _enter(self, trial: optuna.Trial, pack: str) -> optuna.Trial:
-        """Gives a trial its parameters, then its pack: a trial that has a pack is whole."""
+        """Gives a trial its parameters, then its pack: a trial with a pack is complete."""
         suggest(trial, self._spec.search)
         trial.set_user_attr(SEED, self._spec.seed)
         trial.set_user_attr(PACK, pack)
         return trial
 
     def _packs_left_running(self) -> list[PackSpec]:
-        """Packs of trials that are still running in storage, under the names they had."""
+        """Packs of the trials that are still running in storage, under their old names."""
         by_pack: dict[str, list[optuna.Trial]] = {}
         for stored in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,)):
             self._reported |= {(stored.number, step) for step in stored.intermediate_values}
-            # Not to be constructed by users, says Optuna; but nothing else takes a trial up again.
+            # Optuna says users should not construct this, but nothing else resumes a trial.
             self._study.sampler = self._sampler(stored.number)
             trial = optuna.Trial(self._study, stored._trial_id)
             if PACK not in stored.user_attrs:
@@ -179,18 +179,18 @@ class SearchSource:
         return self._checkpoints / f"{pack}.pt"
 
     def _is_new(self, evaluation: Evaluation) -> bool:
-        """A pack that goes on from its checkpoint tells again what it told before."""
+        """False for what a pack repeats after it resumes from its checkpoint."""
         seen = self._curves.get(evaluation.number, ())
         return evaluation.number in self._live and all(e.step != evaluation.step for e in seen)
 
     def _report(self, evaluation: Evaluation) -> None:
-        """Tells Optuna a loss, unless an earlier process has."""
+        """Tells Optuna a loss, unless an earlier process did."""
         number, step, loss = evaluation.number, evaluation.step, evaluation.validation_loss
         if loss is not None and (number, step) not in self._reported:
             self._live[number].report(loss, step)
 
     def _judge(self, pack: PackSpec, evaluation: Evaluation) -> TrialState | None:
-        """How the evaluation ends its trial, if it does."""
+        """The state in which this evaluation ends its trial; None if it does not."""
         if evaluation.diverged:
             return TrialState.DIVERGED
         if evaluation.step == pack.training.steps:
@@ -199,7 +199,7 @@ class SearchSource:
         return TrialState.PRUNED if prune else None
 
     def _tell(self, number: int, state: TrialState, reason: str | None = None) -> TrialRecord:
-        """Ends a trial. Its curve is stored first, so that the storage alone tells everything."""
+        """Ends a trial. Its curve is stored first, so that the storage has everything."""
         trial, curve = self._live.pop(number), self._curves.pop(number, [])
         trial.set_user_attr(CURVE, json.dumps([e.model_dump() for e in curve]))
         if reason is not None:
@@ -217,13 +217,13 @@ class SearchSource:
 
 
 def pack_size_of(study: optuna.Study, spec: StudySpec) -> int | None:
-    """Trials in a study's next packs; None where it is `auto` and nobody has chosen so far."""
+    """The size of a study's next packs; None if it is `auto` and not chosen yet."""
     asked = spec.search.pack_size
     return study.user_attrs.get(PACK_SIZE, None if asked == "auto" else asked)
 
 
 def _hand_on(checkpoint: Path, to: Path) -> None:
-    """Gives a pack the state of the one it came from, if there is any, which stays as it is."""
+    """Gives a half the checkpoint of the pack it came from, if there is one."""
     to.unlink(missing_ok=True)
     if checkpoint.exists():
         os.link(checkpoint, to)

@@ -1,4 +1,4 @@
-"""A study on Optuna's storage, the one source of truth: what was asked for, what came of it."""
+"""A study in Optuna's storage, the one source of truth for its definition and results."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ COMPLETED = "proxytune.completed"
 
 
 class Study:
-    """A study in storage. Raises InputError if it is not there, or made by a newer program."""
+    """A study in storage. Raises InputError if it does not exist, or a newer program made it."""
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
         self._storage = storage
@@ -41,15 +41,15 @@ class Study:
 
     @classmethod
     def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
-        """Adds a study. Raises InputError if another of its name is there."""
+        """Adds a study. Raises InputError if a different one of that name exists."""
         if spec.name not in study_names(storage):
             made = optuna.create_study(
                 study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
             )
-            # A new one, or one whose maker was killed right here; or one that is not ours.
+            # A new one, one whose creator was killed right here, or one that is not ours.
             if made.user_attrs or made.get_trials(deepcopy=False):
                 raise InputError.of_field(
-                    "name", spec.name, "is a study of another program; choose another name"
+                    "name", spec.name, "belongs to another program's study; choose another name"
                 )
             made.set_user_attr(SPEC, spec.model_dump_json())
         study = cls(storage, spec.name)
@@ -88,11 +88,11 @@ class Study:
         return pack_size_of(self._optuna, self.spec)
 
     def choose_pack_size(self, size: int) -> None:
-        """Settles it for good, but for packs that turn out not to fit into memory."""
+        """Sets the pack size; only packs that do not fit into memory lower it later."""
         self._optuna.set_user_attr(PACK_SIZE, size)
 
     def complete(self, selection: Selection) -> None:
-        """Keeps the outcome; what follows from the candidates is not stored."""
+        """Stores the outcome, without what can be computed from the candidates."""
         stored = selection.model_dump(mode="json", include={"candidates", "tokens"})
         self._optuna.set_user_attr(SELECTION, stored)
         self._optuna.set_user_attr(COMPLETED, datetime.now(UTC).isoformat())
@@ -113,7 +113,7 @@ class Study:
         return [record_of(trials[number], self.spec) for number in numbers]
 
     def flops(self, trials: Sequence[TrialRecord]) -> StudyFlops:
-        """Floating-point operations of training: of `trials`, and of the best on fresh seeds."""
+        """FLOPs of training `trials`, and of confirming the best on fresh seeds."""
         fresh = self.selection.tokens if self.selection else 0
         return StudyFlops(
             trials=sum(trial.flops for trial in trials),
@@ -121,7 +121,7 @@ class Study:
         )
 
     def report(self) -> StudyReport:
-        """All that is known of it now."""
+        """Everything known about the study at this moment."""
         trials = self.trials()
         return StudyReport(
             study=self.name,
@@ -134,7 +134,7 @@ class Study:
         )
 
     def summary(self) -> StudySummary:
-        """The same in a line."""
+        """The same in one line."""
         trials, proxy = self.trials(), self.spec.proxy
         best = best_of(trials)
         return StudySummary(
@@ -159,7 +159,7 @@ class Study:
         return Lease(self._storage, self.name)
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
-        """Where an executor gets this study's packs."""
+        """The source of this study's packs, for an executor."""
         return SearchSource(self._optuna, self._storage, self.spec, tokens, checkpoints, observe)
 
 

@@ -1,4 +1,4 @@
-"""An Optuna trial as a record: everything about it is in Optuna's storage."""
+"""An Optuna trial as a record; everything about it is in Optuna's storage."""
 
 import json
 import math
@@ -16,7 +16,7 @@ PACK, SEED, CURVE, REASON = (f"proxytune.{name}" for name in ("pack", "seed", "c
 
 
 def record_of(trial: FrozenTrial, spec: StudySpec) -> TrialRecord:
-    """The record of a trial that has been put into a pack."""
+    """The record of a trial that is in a pack."""
     curve = tuple(
         Evaluation.model_validate(e) for e in json.loads(trial.user_attrs.get(CURVE, "[]"))
     )
@@ -49,5 +49,5 @@ def _state(trial: FrozenTrial) -> TrialState:
 
 
 def _utc(local: datetime | None) -> datetime:
-    """Optuna keeps local time without saying so."""
+    """Optuna stores local time without a time zone."""
     return (local or datetime.now()).astimezone(UTC)

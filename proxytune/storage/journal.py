@@ -1,4 +1,4 @@
-"""Optuna's journal storage on a file of lines, with many operations in one write."""
+"""Optuna's journal storage in a file of lines, with many operations per write."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ class Journal(JournalStorage):
     def __init__(self, path: Path) -> None:
         self._file = _JournalFile(path)
         super().__init__(self._file)
-        # Optuna's own is no lock that a batch could hold while it tells things.
+        # Optuna's own lock is not reentrant, so a batch could not hold it.
         self._thread_lock = cast(Any, RLock())
 
     def get_all_trials(
@@ -34,46 +34,46 @@ class Journal(JournalStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """As Optuna's, which looks for waiting trials at each ask: here none ever waits."""
+        """Like Optuna's. No trial ever waits here, so that frequent query returns at once."""
         if states == (TrialState.WAITING,):
             return []
         return super().get_all_trials(study_id, deepcopy, states)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is told inside is on disk, by one write, when this ends; nobody else writes.
+        """Everything told inside reaches the disk in one write at the end; nobody else writes.
 
-        Optuna's own way is a write that reaches the disk for every value of every trial.
+        Optuna itself writes and syncs every value of every trial.
         """
         with self._thread_lock:
             self._file.begin()
             try:
                 yield
             finally:
-                # Also after an exception: this process has gone by what it told already.
+                # Also after an exception: this process already counts on what it told.
                 self._file.end()
 
 
 class _JournalFile(BaseJournalBackend):
-    """The file. Whoever writes holds a lock on it, which the system frees when a holder is killed.
+    """The file. A writer holds a lock on it, which the system frees if the writer is killed.
 
-    Optuna's own locks are files: one that is left behind stops everybody for half a minute. And
-    it keeps the place of every line; here the next one is enough, as nobody asks for another.
+    Optuna's own locks are files: one that is left behind blocks everybody for half a minute. And
+    it keeps the position of every line; here only the next one is needed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.open("ab").close()
         self._next, self._place = 0, 0
-        """The operation to be read next, and where its line begins."""
+        """The number of the operation to read next, and the position of its line."""
         self._batch: FileIO | None = None
         self._lines: list[bytes] = []
-        """What the batch will write."""
+        """The lines that the batch will write."""
         self._read = 0
         """How many of these lines have been read already."""
 
     def read_logs(self, log_number_from: int) -> Iterator[Operation]:
-        """Operations from that number on: those in the file, then those of the batch."""
+        """The operations from that number on: first those in the file, then those of the batch."""
         if log_number_from != self._next:
             self._next = self._place = self._read = 0
         for line in self._unread():
@@ -82,7 +82,7 @@ class _JournalFile(BaseJournalBackend):
                 yield self._operation(line)
 
     def _unread(self) -> Iterator[bytes]:
-        # Nobody else has written since the first line of the batch was read.
+        # Once a line of the batch was read, nobody else can have written.
         if not self._read:
             yield from self._unread_in_file()
         while self._read < len(self._lines):
@@ -108,11 +108,11 @@ class _JournalFile(BaseJournalBackend):
                 self._write(file, lines)
 
     def begin(self) -> None:
-        """Takes the lock; what is appended from now on waits."""
+        """Takes the lock; from now on, appended lines are kept back."""
         self._batch = self._open()
 
     def end(self) -> None:
-        """Writes what waits, and frees the lock."""
+        """Writes the lines that were kept back, and frees the lock."""
         assert self._batch is not None
         try:
             if self._lines:
@@ -129,7 +129,7 @@ class _JournalFile(BaseJournalBackend):
         return file
 
     def _write(self, file: FileIO, lines: list[bytes]) -> None:
-        """All the lines or, when that fails, none."""
+        """Writes all lines or, if that fails, none."""
         end = file.seek(0, os.SEEK_END)
         unwritten = memoryview(b"".join(lines))
         try:
@@ -146,13 +146,13 @@ class _JournalFile(BaseJournalBackend):
             operation["op_code"]
         except (ValueError, LookupError, TypeError):
             raise InputError(
-                f"{self._path}: line {self._next} is damaged; put a copy of the file in its place"
+                f"{self._path}: line {self._next} is damaged; restore the file from a backup"
             ) from None
         return operation
 
 
 def _cut_torn_line(journal: FileIO) -> None:
-    """Cuts what a killed writer left of a line: the next one would be written right behind it."""
+    """Removes the part of a line that a killed writer left, so that the next line starts clean."""
     end = journal.seek(0, os.SEEK_END)
     while end and not _ends_line(journal, end):
         end -= 1

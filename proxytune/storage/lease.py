@@ -1,7 +1,7 @@
-"""One driver a study: a lease that is kept with the study, and renewed while it is held.
+"""One driver per study: a lease that is stored with the study and renewed while it is held.
 
-Who runs a study may be on another machine than who asks for it, so the lease is where both look: a
-user attribute of the study in Optuna's storage. It is only ever exchanged for what was read.
+Drivers may be on different machines, so the lease is where all of them look: a user attribute of
+the study in Optuna's storage. It only changes by an exchange for the value that was read.
 """
 
 import json
@@ -25,27 +25,27 @@ from proxytune.packs.ports import PackSource
 from proxytune.storage.open import exchange
 
 LEASE = "proxytune.lease"
-"""User attribute of a study: who runs it; empty if nobody does."""
+"""User attribute of a study: its driver; empty if there is none."""
 BEAT_SECONDS = 15.0
-"""From one renewal to the next; each is a line of the journal."""
+"""Seconds between renewals; each adds a line to the journal."""
 STALE_SECONDS = 60.0
-"""After this long without a renewal, another may take it."""
+"""After this long without a renewal, another driver may take the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who runs a study."""
+    """The driver that holds a lease."""
 
     token: str
-    """Of this run alone."""
+    """Unique to this run."""
     host: str
     pid: int
     place: str
-    """Where `pid` means something: the machine, since it was started, and its container."""
+    """Where `pid` is valid: this boot of the machine, and the container."""
     started: int
-    """When the process began, in ticks of that machine: another may get its number."""
+    """Start time of the process, in ticks of that machine, since process ids are reused."""
     beat: float
-    """When it was last heard of, Unix time."""
+    """Time of the last renewal, Unix time."""
 
     @classmethod
     def here(cls) -> Self:
@@ -62,21 +62,21 @@ class Holder:
 
     @classmethod
     def read(cls, text: str | None) -> Self | None:
-        """What `text` wrote; None for a lease that nobody holds."""
+        """The holder that `text` wrote; None if nobody holds the lease."""
         return cls(**json.loads(text)) if text else None
 
     def text(self) -> str:
-        """What is stored."""
+        """The holder as it is stored."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @property
     def silence(self) -> float:
-        """Seconds since it was heard of."""
+        """Seconds since the last renewal."""
         return time.time() - self.beat
 
     @property
     def gone(self) -> bool:
-        """Whether it is known to have ended; what runs elsewhere never is."""
+        """Whether it has certainly ended; that can only be known on the same machine."""
         return self.place == _place() and _start_of(self.pid) != self.started
 
     def __str__(self) -> str:
@@ -84,10 +84,10 @@ class Holder:
 
 
 class Lease:
-    """The right to run a study, and to change it; used as a context manager.
+    """The right to run and change a study; a context manager.
 
-    Entering raises InputError that names who has it. A holder that has ended on this machine
-    is replaced at once, another one when it is silent for `stale` seconds.
+    Entering raises an InputError that names the holder, if there is one. A holder that has ended
+    on this machine is replaced at once, any other after `stale` seconds without a renewal.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Lease:
         self._beating, self._ended = Lock(), Event()
         self._mine = Holder.here()
         self.lost = False
-        """Whether another has taken it."""
+        """Whether another driver has taken it."""
 
     def __enter__(self) -> Self:
         self._take()
@@ -112,14 +112,14 @@ class Lease:
 
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
-        # What cannot be given back becomes stale; and the study may just have been deleted.
+        # A lease that cannot be given back expires; and the study may have been deleted.
         with self._beating, suppress(Exception):
             exchange(self._storage, self._study_id, LEASE, self._mine.text(), "")
 
     def require(self) -> None:
-        """To be called before anything is written. Raises RunError if another has the lease."""
+        """Call before writing anything. Raises RunError if another driver has the lease."""
         if self._mine.silence > self._stale / 2:
-            # This process was paused, or its storage was away: time for another to have come.
+            # This process was paused or its storage unreachable, long enough for a takeover.
             self._beat()
         if self.lost:
             raise RunError(
@@ -128,7 +128,7 @@ class Lease:
             )
 
     def guard(self, source: PackSource) -> PackSource:
-        """The source, which from now on writes only while the lease is held."""
+        """The same source, but it raises RunError once the lease is lost."""
         return _Guarded(source, self)
 
     def _take(self) -> None:
@@ -137,7 +137,7 @@ class Lease:
             holder = Holder.read(seen)
             if holder and not holder.gone and not self._is_stale(holder, seen):
                 raise InputError(
-                    f"study {self._study!r} is being run by {holder}, heard of "
+                    f"study {self._study!r} is being run by {holder}, last heard from "
                     f"{max(0.0, holder.silence):.0f} s ago; wait for it, or stop it"
                 )
             self._mine = replace(self._mine, beat=time.time())
@@ -147,13 +147,13 @@ class Lease:
     def _is_stale(self, holder: Holder, seen: str | None) -> bool:
         if holder.silence <= self._stale:
             return False
-        # By its clock and ours, which may differ: a holder that lives is heard of by then.
+        # The two clocks may differ, so wait: a live holder renews in this time.
         time.sleep(1.5 * self._seconds)
         return self._kept() == seen
 
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds) and not self.lost:
-            # A storage that is away for a moment is no loss; for longer, `require` tells of it.
+            # A short outage of the storage is harmless; `require` reports a long one.
             with suppress(Exception):
                 self._beat()
 
@@ -177,12 +177,12 @@ class Lease:
         try:
             kept: str | None = self._storage.get_study_user_attrs(self._study_id).get(LEASE)
         except KeyError:
-            raise InputError.of_field("study", self._study, "was deleted just now") from None
+            raise InputError.of_field("study", self._study, "was just deleted") from None
         return kept
 
 
 class _Guarded:
-    """A PackSource whose every move asks the lease first."""
+    """A PackSource that checks the lease before every call."""
 
     def __init__(self, source: PackSource, lease: Lease) -> None:
         self._source, self._lease = source, lease
@@ -219,11 +219,11 @@ def _place() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process of this machine began, in ticks since the machine did; None if it is gone."""
+    """Start time of a process, in ticks since the machine booted; None if it has ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The second field is a name in brackets, and may hold anything.
+    # The second field is a name in brackets that may hold any character.
     state, *fields = status.rpartition(")")[2].split()
     return None if state in "ZX" else int(fields[18])

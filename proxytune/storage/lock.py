@@ -1,4 +1,4 @@
-"""One process for what is kept in a home alone; a study has a lease, which reaches further."""
+"""One process at a time, within one home. Across machines, a study has a lease."""
 
 import fcntl
 import os
@@ -12,9 +12,9 @@ from proxytune.errors import InputError
 
 @contextmanager
 def only_process(path: Path, what: str) -> Iterator[None]:
-    """Holds a lock file; the system frees it when the process ends, however it ends.
+    """Holds a lock file; the system frees it when the process ends in any way.
 
-    Raises InputError that names who holds it.
+    Raises an InputError that names the process that holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:

@@ -16,10 +16,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def open_storage(journal: Path, url: str | None) -> BaseStorage:
-    """The journal, made if need be, or the database at `url`.
+    """The journal, which is made if it does not exist, or the database at `url`.
 
-    Raises InputError for a database that cannot be used; the message holds no password. Once open,
-    it is waited for when it is away, and fails with StorageLost.
+    Raises InputError for a database that cannot be used; the message holds no password. If the
+    database is unreachable later, calls wait for it, and raise StorageLost in the end.
     """
     if url is None:
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
             "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
         ) from None
     except Exception as error:
-        # SQLAlchemy's message would print the URL; its class says what went wrong.
+        # SQLAlchemy's message would show the URL; the class is enough.
         raise InputError.of_field(
             "storage", masked(url), f"cannot be used ({type(error).__name__})"
         ) from None
@@ -43,10 +43,10 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
 
 
 def _engine_options(url: str) -> dict[str, Any]:
-    # A server that was restarted is found again: its old connections are tried before use.
+    # Connections are tested before use, so a restarted server is found again.
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("postgresql"):
-        # And one whose machine is gone is not waited for as long as TCP would.
+        # If the server's machine is gone, do not wait as long as TCP would.
         options["connect_args"] = {
             "connect_timeout": 10,
             "keepalives_idle": 30,
@@ -57,25 +57,25 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 
 def _missing_driver(error: ImportError) -> str:
-    # Optuna wraps what Python raised, which knows the driver's name.
+    # Optuna wraps Python's error, which has the driver's name.
     driver = getattr(error.__cause__, "name", None) or error.name
     return f"its driver {not_installed(str(driver))}"
 
 
 def empty_storage() -> BaseStorage:
-    """A storage that holds no study, and leaves no trace."""
+    """A storage in memory, without studies."""
     return InMemoryStorage()
 
 
 def batch(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Within it, what a journal is told is written at once; a database has its own way."""
+    """Inside, a journal collects everything for one write; a database works as usual."""
     return storage.batch() if isinstance(storage, Journal) else nullcontext()
 
 
 def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new: str) -> bool:
-    """Sets a study's user attribute to `new` if it is `old`, or not there for None.
+    """Sets a study's user attribute to `new` if it is `old` (None: if it is not set).
 
-    In one go: of several who offer to exchange the same, one gets True.
+    Atomic: of several processes that try the same exchange, one gets True.
     """
     if isinstance(storage, RDBStorage):
         return _exchange_in_database(storage, study_id, key, old, new)
@@ -89,11 +89,11 @@ def exchange(storage: BaseStorage, study_id: int, key: str, old: str | None, new
 def _exchange_in_database(
     storage: RDBStorage, study_id: int, key: str, old: str | None, new: str
 ) -> bool:
-    """Optuna has no such thing; its own setter would overwrite whatever is there."""
+    """The same in SQL, since Optuna's setter would overwrite any value."""
     from sqlalchemy import column, insert, table, update
     from sqlalchemy.exc import IntegrityError
 
-    # As Optuna makes it; a study has a key once.
+    # As Optuna defines it; a study has each key once.
     attributes = table(
         "study_user_attributes", column("study_id"), column("key"), column("value_json")
     )

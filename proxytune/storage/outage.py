@@ -1,6 +1,6 @@
-"""A database that is away: waited for before anything is asked of it, StorageLost where it was.
+"""Outages of a database: connecting waits until it is back; a broken connection is StorageLost.
 
-What was being executed when a connection broke may have been done or not: who asked has to look.
+A write that was in flight may or may not have committed, so the caller has to re-read.
 """
 
 import time
@@ -13,23 +13,23 @@ from sqlalchemy.exc import IntegrityError
 from proxytune.errors import StorageLost
 
 PATIENCE_SECONDS = 60.0
-"""How long a database may be away."""
+"""How long a database may be unreachable."""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
-"""From one attempt to connect to the next, doubled each time."""
+"""Pause between attempts to connect: the first, doubled each time, and the longest."""
 
 
 def outlast(engine: Engine) -> None:
-    """From now on, has the engine wait for its database, and raise StorageLost for its errors."""
+    """Makes the engine wait for its database, and raise StorageLost for errors."""
     event.listen(engine, "do_connect", _Connector())
     event.listen(engine, "handle_error", _lost)
 
 
 class _Connector:
-    """Connects, as soon as that can be done. Called by several threads."""
+    """Connects as soon as the database is reachable. Called by several threads."""
 
     def __init__(self) -> None:
         self._away_since: float | None = None
-        """For all threads: what one has waited for in vain, the next need not."""
+        """Shared by all threads, so that they wait once and not one after another."""
 
     def __call__(
         self, dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]
@@ -54,14 +54,14 @@ class _Connector:
 
 
 def _refuses(error: Exception) -> bool:
-    """Whether a PostgreSQL is there that does not want us: one that starts asks no password."""
+    """Whether PostgreSQL refused the login; while it starts up, it asks for no password."""
     return getattr(getattr(error, "pgconn", None), "used_password", False)
 
 
 def _lost(context: ExceptionContext) -> StorageLost | None:
     error = context.sqlalchemy_exception
-    # Optuna lives on violated constraints, and a connection that fails the ping is replaced.
+    # Optuna relies on violated constraints, and a failed ping only replaces the connection.
     if error is None or isinstance(error, IntegrityError) or context.is_pre_ping:
         return None
-    # Its message may hold parameters; its class says what went wrong.
+    # The message may hold parameters; the class is enough.
     return StorageLost(f"the storage cannot be used ({type(error).__name__})")
