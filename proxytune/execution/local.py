@@ -27,7 +27,7 @@ class LocalExecutor:
             self._train(pack, source)
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Calls it."""
+        """Calls the function in this process."""
         return function(*arguments)
 
     def _train(self, pack: PackSpec, source: PackSource) -> None:
@@ -43,16 +43,16 @@ class LocalExecutor:
                 raise
             except Exception as error:
                 return source.fail(pack, f"{type(error).__name__}: {error}")
-            # Outside the try: a mistake of the source is not the pack's.
+            # Outside the try: an error in the source is not the pack's.
             drop = source.report(pack, evaluations)
 
     def _training(
         self, pack: PackSpec
     ) -> Generator[Sequence[Evaluation], Collection[int] | None, Sequence[MemberDetails]]:
-        """Evaluations of a pack, and its details at the end; whom to drop is sent back."""
+        """Yields a pack's evaluations, takes the members to drop, and returns the details."""
         runner = self._start(pack)
         while True:
-            # Also of one that was done when it was taken up: its end may not have been heard.
+            # Also for a pack that was restored at its end: its report may have been lost.
             runner.drop((yield runner.advance()) or ())
             if runner.done:
                 return runner.details()

@@ -1,7 +1,7 @@
-"""Packs on a Ray cluster: one Ray Tune trial a pack and attempt, and no logic in between.
+"""Packs on a Ray cluster: one Ray Tune trial per pack and attempt.
 
-Tune is started anew each time and never restored: the study in Optuna's storage and one checkpoint
-file a pack are the state, so a dead worker, node or driver are all the same case.
+Tune starts afresh each time and is never restored. All state is in the study in Optuna's storage
+and in one checkpoint file per pack, so a dead worker, node or driver are the same case.
 """
 
 import math
@@ -17,30 +17,30 @@ from ray.exceptions import RayError, RayTaskError
 import proxytune
 from proxytune.config.execution import ExecutionSpec
 from proxytune.errors import InputError, Interrupted
-from proxytune.execution.ray.tokens import Shipment
-from proxytune.execution.ray.tune import Judge, Packs, PackTrainable, Watch
+from proxytune.execution.ray.tokens import TokenTransfer
+from proxytune.execution.ray.tune import ClusterWatch, Packs, PackScheduler, PackTrainable
 from proxytune.packs.ports import PackSource, Result, RunnerFactory
 
 OBJECT_STORE_BYTES = 80 * 2**20
-"""Of a cluster of this machine's own, where evaluations are all that travels."""
+"""For a local cluster, where only evaluations are exchanged."""
 
 
 class RayExecutor:
-    """Trains as many packs at once as the cluster's CPUs and GPUs hold, or as it is told.
+    """Trains as many packs at once as the cluster has room for, or as `max_packs` says.
 
-    Nodes that join a cluster are used, and packs of those that leave it go on elsewhere. Nodes of
-    a cluster that it joins need neither this version of the package nor the tokens: it sends both.
+    Nodes that join the cluster are used, and packs of nodes that leave it resume on others. It
+    sends this version of the package and the tokens to the nodes of a cluster that it joins.
     """
 
     def __init__(
         self, start: RunnerFactory, execution: ExecutionSpec, address: str | None = None
     ) -> None:
         self._start, self._execution, self._address = start, execution, address
-        self._shipment = None if address is None else Shipment()
+        self._token_transfer = None if address is None else TokenTransfer()
 
     def __enter__(self) -> "RayExecutor":
         if self._address is None:
-            # Not None: Ray would join whatever cluster an old file speaks of.
+            # Not None, with which Ray would join any cluster that an old file names.
             _connect("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
             return self
         try:
@@ -49,7 +49,7 @@ class RayExecutor:
         except (ConnectionError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError.of_field(
-                "--address", self._address, f"no Ray cluster can be joined there ({reason})"
+                "--address", self._address, f"cannot join a Ray cluster there ({reason})"
             ) from None
         return self
 
@@ -58,7 +58,7 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """How many packs train at once, at least one; by the nodes that are there just now."""
+        """Number of packs that train at once, at least one, on the current nodes."""
         if self._execution.max_packs is not None:
             return self._execution.max_packs
         there = ray.cluster_resources()
@@ -67,7 +67,7 @@ class RayExecutor:
         return max(1, math.floor(min(fits) + 1e-9))
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Calls it on a worker, with a pack's resources."""
+        """Calls the function on a worker, with the resources of a pack."""
         needs = self._resources()
         task = ray.remote(function).options(num_cpus=needs["cpu"], num_gpus=needs["gpu"])
         try:
@@ -81,23 +81,25 @@ class RayExecutor:
         """Trains until the source is exhausted."""
         resources = self._resources()
         most = self._execution.max_failures
-        packs = Packs(source, self._start, lambda: self.slots, most, self._shipment)
+        packs = Packs(source, self._start, lambda: self.slots, most, self._token_transfer)
         with tempfile.TemporaryDirectory(prefix="proxytune-tune-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(PackTrainable, resources),
                 tune_config=tune.TuneConfig(
                     search_alg=packs,
-                    scheduler=Judge(packs),
+                    scheduler=PackScheduler(packs),
                     num_samples=-1,
                     reuse_actors=True,
                     trial_dirname_creator=lambda trial: f"pack_{trial.trial_id}",
                 ),
-                run_config=tune.RunConfig(storage_path=scratch, verbose=0, stop=Watch(packs)),
+                run_config=tune.RunConfig(
+                    storage_path=scratch, verbose=0, stop=ClusterWatch(packs)
+                ),
             )
             tuner.fit()
         if packs.fault is not None:
             raise packs.fault
-        # Tune takes Ctrl-C to mean "stop here" and returns as if all were well.
+        # After Ctrl-C, Tune stops and returns as if nothing had happened.
         if packs.unfinished or not source.exhausted:
             raise KeyboardInterrupt
 
@@ -109,13 +111,13 @@ class RayExecutor:
 
 
 def _connect(address: str, **options: Any) -> None:
-    # Nothing public keeps what raylets say of lost nodes off standard output.
+    # No public setting keeps raylets' messages about lost nodes off stdout.
     ray._private.worker._worker_logs_enabled = False
     ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
 
 
 def _require_listening(address: str) -> None:
-    """Raises OSError where nothing listens; Ray would look for it for more than a minute."""
+    """Raises OSError if nothing listens there; Ray would retry for more than a minute."""
     host, colon, port = address.rpartition(":")
     if colon and "//" not in host:
         socket.create_connection((host, int(port)), timeout=10).close()

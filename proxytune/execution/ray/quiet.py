@@ -1,14 +1,11 @@
-"""Ray without its chatter. To be called before Ray is imported.
-
-Which of these is needed, and what else was tried: found by silencing one message after another.
-"""
+"""Silences Ray's messages. To be called before Ray is imported."""
 
 import logging
 import os
 
 SETTINGS = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # otherwise tables are printed even at verbosity 0
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a study stay what they are
+    "RAY_AIR_NEW_OUTPUT": "0",  # otherwise Tune prints tables even at verbosity 0
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # so that relative paths in a study stay valid
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # no native stack dump on SIGTERM
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
@@ -20,7 +17,7 @@ SETTINGS = {
 
 
 def hush() -> None:
-    """Sets what silences Ray, unless the user has set it otherwise."""
+    """Sets the variables that the user has not set, and Ray's log level."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.CRITICAL)

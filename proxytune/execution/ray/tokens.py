@@ -1,4 +1,4 @@
-"""Tokens for nodes that do not see the driver's disk, by way of Ray's object store."""
+"""Sends tokens to nodes that do not see the driver's disk, through Ray's object store."""
 
 import os
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from proxytune.files import write_once
 from proxytune.packs.pack import PackSpec
 
 Files = Mapping[str, "ray.ObjectRef[bytes]"]
-"""Contents of a folder by the names of its files, in the object store."""
+"""The contents of a folder in the object store, by file name."""
 
 
-class Shipment:
-    """Folders of tokens, each put into the object store once."""
+class TokenTransfer:
+    """Puts folders of tokens into the object store, each once."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, Files] = {}
 
     def of(self, folder: Path) -> Files:
-        """Its files; they stay there as long as this object does."""
+        """The folder's files; they stay in the object store as long as this object exists."""
         if folder not in self._folders:
             self._folders[folder] = {
                 file.name: ray.put(file.read_bytes()) for file in sorted(folder.iterdir())
@@ -29,9 +29,9 @@ class Shipment:
 
 
 def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
-    """The pack with tokens that are on this node, fetched if need be.
+    """The pack with tokens that are on this node; they are fetched if needed.
 
-    A folder's name tells its contents: what was fetched before, for whatever study, serves again.
+    A folder's name is a hash of its contents, so tokens fetched for another study are reused.
     """
     if files is None or pack.tokens.is_dir():
         return pack
@@ -47,6 +47,6 @@ def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
 
 
 def _cache() -> Path:
-    # The user's own, since nobody else can write there.
+    # The user's own cache, since nobody else can write there.
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "proxytune" / "tokens"

@@ -1,4 +1,4 @@
-"""What Ray Tune is given: who tells it what to run, when to stop, and what runs."""
+"""The parts that Ray Tune is given: searcher, scheduler, stopper and trainable."""
 
 import time
 from collections import Counter
@@ -14,24 +14,24 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from proxytune.errors import Interrupted, PackTooLarge, RunError
-from proxytune.execution.ray.tokens import Shipment, unpack
+from proxytune.execution.ray.tokens import TokenTransfer, unpack
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackRunner, PackSource, RunnerFactory, refuse
 
 EVALUATIONS, DETAILS = "evaluations", "details"
 ERROR, TOO_LARGE, STOP = "error", "too_large", "stop"
 IN_CREATION = "an error raised in its creation task"
-"""Ray's words for an actor that died before it was one."""
+"""Ray's words for an actor that failed in its set-up."""
 WATCH_SECONDS = 5.0
-"""From one look at the cluster to the next."""
+"""Seconds between checks that the cluster is alive."""
 
 
 class Packs(Searcher):
-    """Tune asks here for the next pack.
+    """Gives Tune the next pack.
 
-    A pack that lost its worker comes again, as another Tune trial that goes on from the
-    checkpoint; whether its node is lost as well is not known at that moment. If that happens more
-    than `max_failures` times without the pack having got any further, it is to blame itself.
+    A pack that lost its worker comes again, as a new Tune trial that resumes from the checkpoint;
+    at that moment nobody knows whether its node is lost too. If it loses more than `max_failures`
+    workers in a row without making progress, the pack has failed.
     """
 
     def __init__(
@@ -40,41 +40,41 @@ class Packs(Searcher):
         start: RunnerFactory | None = None,
         slots: Callable[[], int] = lambda: 0,
         max_failures: int = 0,
-        shipment: Shipment | None = None,
+        token_transfer: TokenTransfer | None = None,
     ) -> None:
         super().__init__()
         self.source, self._start, self._slots = source, start, slots
-        self._max_failures, self._shipment = max_failures, shipment
+        self._max_failures, self._token_transfer = max_failures, token_transfer
         self._live: dict[str, PackSpec] = {}
         self._again: list[PackSpec] = []
-        """Packs that lost their workers."""
+        """Packs that lost their workers, to be retried."""
         self._losses: Counter[str] = Counter()
-        """Workers lost by pack, since it last got further."""
+        """Workers that each pack has lost since its last progress."""
         self._heard: dict[str, int] = {}
-        """The last step by pack."""
+        """The last reported step of each pack."""
         self.fault: Exception | None = None
-        """What ends the run: Tune would blame the pack that was in hand, and try it again."""
+        """The error that ends the run. If it were raised, Tune would retry the current pack."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles its searcher for a restore that never comes; the source stays here.
+        # Tune pickles its searcher for restores, which are not used; leave the source out.
         return (Packs, ())
 
     @property
     def unfinished(self) -> bool:
-        """Whether packs are in training, or wait to be again."""
+        """Whether packs are in training or waiting for a retry."""
         return bool(self._live or self._again)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.fault is not None:
             return Searcher.FINISHED
         pack = None
-        with self._fault_ends_run():
-            # None, too, when all slots are taken: Tune would ask ahead, and samplers know less.
+        with self._error_ends_run():
+            # None if all slots are taken: Tune asks ahead, when samplers know less.
             pack = self._next() if len(self._live) < self._slots() else None
         if pack is None:
             return None if self.unfinished else Searcher.FINISHED
         self._live[trial_id] = pack
-        tokens = self._shipment and self._shipment.of(pack.tokens)
+        tokens = self._token_transfer and self._token_transfer.of(pack.tokens)
         return {"pack": pack.model_dump_json(), "start": self._start, "tokens": tokens}
 
     def _next(self) -> PackSpec | None:
@@ -92,19 +92,19 @@ class Packs(Searcher):
             del self._losses[pack.name]
         drop: frozenset[int] = frozenset()
         if self.fault is None:
-            with self._fault_ends_run():
+            with self._error_ends_run():
                 drop = self.source.report(pack, evaluations)
         return drop
 
     def lose(self, trial_id: str) -> None:
-        """Takes note of a pack that lost its worker."""
+        """Handles a pack that lost its worker: a retry, or failure."""
         assert self.source is not None
         pack = self._live.pop(trial_id)
         self._losses[pack.name] += 1
         if self._losses[pack.name] <= self._max_failures:
             self._again.append(pack)
         elif self.fault is None:
-            with self._fault_ends_run():
+            with self._error_ends_run():
                 reason = f"its worker was lost {self._losses[pack.name]} times in a row"
                 self.source.fail(pack, reason)
 
@@ -114,10 +114,10 @@ class Packs(Searcher):
         if trial_id not in self._live:
             return
         if result is not None:
-            # The last result comes here and nowhere else.
+            # The last result only comes here.
             self.report(trial_id, result)
         if self.fault is None:
-            with self._fault_ends_run():
+            with self._error_ends_run():
                 self._end(self._live.pop(trial_id), result or {})
 
     def _end(self, pack: PackSpec, result: Mapping[str, Any]) -> None:
@@ -134,49 +134,49 @@ class Packs(Searcher):
             self.source.fail(pack, reason)
 
     @contextmanager
-    def _fault_ends_run(self) -> Iterator[None]:
+    def _error_ends_run(self) -> Iterator[None]:
         try:
             yield
         except Exception as fault:
             self.fault = fault
 
 
-class Judge(FIFOScheduler):
-    """Reports every result and sends back whom to drop."""
+class PackScheduler(FIFOScheduler):
+    """Reports every result, and sends the members to drop to the worker."""
 
     def __init__(self, packs: Packs | None = None) -> None:
         super().__init__()
         self._packs = packs
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Judge, ())
+        return (PackScheduler, ())
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         assert self._packs is not None
         drop = self._packs.report(trial.trial_id, result)
         if drop:
-            # Calls of one caller arrive in order, so this one is there before the next step.
+            # Calls of one caller arrive in order, so this one arrives before the next step.
             trial.temporary_state.ray_actor.drop.remote(sorted(drop))
         return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         assert self._packs is not None
-        # Here and not in the searcher, which is not told what happened.
-        if obstacle := _obstacle(trial):
+        # Here, since the searcher is not told what happened.
+        if obstacle := _setup_error(trial):
             fault = Interrupted(f"no worker can train: {obstacle}")
             self._packs.fault = self._packs.fault or fault
         else:
             self._packs.lose(trial.trial_id)
 
 
-class Watch(tune.Stopper):
-    """Ends the run at a fault, or when the cluster is gone, for which Tune would wait."""
+class ClusterWatch(tune.Stopper):
+    """Ends the run at an error, or when the cluster is gone; Tune itself would wait for it."""
 
     def __init__(self, packs: Packs | None = None) -> None:
         self._packs, self._looked = packs, time.monotonic()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Watch, ())
+        return (ClusterWatch, ())
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -192,10 +192,10 @@ class Watch(tune.Stopper):
 
 
 class PackTrainable(tune.Trainable):
-    """One pack on a worker; a step goes to the next evaluation."""
+    """One pack on a worker; each step trains to the next evaluation."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        # Tune may set a pack up on two actors: nothing is allocated before the first step.
+        # Tune may set up a pack on two actors, so nothing is allocated before the first step.
         self._runner: PackRunner | None = None
         self._dropped: list[int] = []
 
@@ -212,13 +212,13 @@ class PackTrainable(tune.Trainable):
             evaluations = self._runner.advance()
             details = self._runner.details() if self._runner.done else ()
         except PackTooLarge as error:
-            # The actor goes on to the next pack, which needs the memory.
+            # The actor takes the next pack, which needs the memory.
             self._runner = None
             return {ERROR: str(error), TOO_LARGE: True, "done": True}
         except RunError as error:
             return {STOP: str(error), "done": True}
         except Exception as error:
-            # The pack's own mistake: trying again would only make it again.
+            # The pack's own error, which a retry would only repeat.
             return {ERROR: f"{type(error).__name__}: {error}", "done": True}
         return {
             EVALUATIONS: [evaluation.model_dump() for evaluation in evaluations],
@@ -227,19 +227,19 @@ class PackTrainable(tune.Trainable):
         }
 
     def drop(self, numbers: list[int]) -> None:
-        """Notes whom the next step is to take out: it tells what goes wrong in it."""
+        """Notes the members that the next step drops; errors are reported there."""
         self._dropped += numbers
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: packs keep their own."""
+        """Nothing: packs save their own."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: packs find their own."""
 
 
-def _obstacle(trial: Trial) -> str | None:
-    """Why a worker could not be set up, which no pack is to blame for; None if it was lost."""
+def _setup_error(trial: Trial) -> str | None:
+    """Why a worker could not be set up, which is no pack's fault; None if it was lost."""
     told = Path(trial.error_file).read_text().strip()
-    # Tune keeps a pickle, too, of what became of an actor, and only of that; it is not read.
+    # Only for a lost actor, Tune also writes a pickle; it is not read here.
     lost = trial.pickled_error_file is not None and IN_CREATION not in told
     return None if lost else told.splitlines()[-1]
