@@ -1,4 +1,4 @@
-"""The documents of a corpus, and their division into training and validation."""
+"""The documents of a corpus, and their split into training and validation."""
 
 import glob
 import hashlib
@@ -11,23 +11,23 @@ from proxytune.config.data import DataSpec
 from proxytune.errors import InputError
 
 DOCUMENT_BYTES = 64 * 1024
-"""Longest document; a longer file counts as several, so that one file can be divided too."""
+"""Longest document. A longer file is cut into several, so that one file can be split too."""
 FEWEST_DOCUMENTS = 40
-"""A corpus smaller than this many longest documents is cut finer."""
+"""A corpus smaller than this many longest documents is cut into smaller ones."""
 NOT_LIBRARY = frozenset({"site-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"})
-"""Folders of the standard library left out: other people's packages, and fixtures."""
+"""Folders of the standard library to leave out: third-party packages and tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Documents by split; no document, nor a copy of one, is in both."""
+    """The documents of each split; no document, nor a copy of it, is in both."""
 
     train: tuple[bytes, ...]
     validation: tuple[bytes, ...]
 
     @property
     def digest(self) -> str:
-        """A hash of everything in it, split included."""
+        """A hash of all documents and their split."""
         whole = hashlib.sha256()
         for documents in (self.train, self.validation):
             whole.update(len(documents).to_bytes(8, "big"))
@@ -37,14 +37,14 @@ class Corpus:
 
 
 def read_corpus(data: DataSpec) -> Corpus:
-    """Reads and divides the corpus.
+    """Reads and splits the corpus.
 
-    Raises InputError, naming the field, for a file that is missing, unreadable or empty.
+    Raises an InputError that names the field if a file is missing, unreadable or empty.
     """
     files = standard_library() if data.text is None else _text_files(data.text)
     contents = [content for path in files if (content := _read(path, data))]
     if not contents:
-        raise InputError.of_field("data.text", _given(data), "holds no text at all")
+        raise InputError.of_field("data.text", _given(data), "holds no text")
     return divide(cut(contents), data.validation_fraction)
 
 
@@ -56,7 +56,7 @@ def standard_library() -> list[Path]:
 
 
 def cut(contents: Iterable[bytes]) -> list[bytes]:
-    """Cuts long texts into documents, after a line's end where there is one."""
+    """Cuts long texts into documents, at the end of a line if there is one."""
     texts = list(contents)
     longest = max(1, min(DOCUMENT_BYTES, sum(map(len, texts)) // FEWEST_DOCUMENTS))
     documents = []
@@ -72,7 +72,7 @@ def cut(contents: Iterable[bytes]) -> list[bytes]:
 
 
 def divide(documents: Iterable[bytes], validation_fraction: float) -> Corpus:
-    """Divides documents at random, by their content alone: neither order nor file names matter."""
+    """Splits documents at random, by their content alone; order and file names do not matter."""
     by_digest = {hashlib.sha256(document).digest(): document for document in documents}
     ordered = [by_digest[digest] for digest in sorted(by_digest)]
     wanted = validation_fraction * sum(map(len, ordered))

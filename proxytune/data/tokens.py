@@ -1,4 +1,4 @@
-"""Tokens on disk, cached by content: one memory-mapped file a split."""
+"""Tokens on disk, cached by content: one memory-mapped file per split."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from proxytune.files import write_once
 TokenArray = npt.NDArray[np.uint8]
 
 DOCUMENT_END = b"\0"
-"""Token 0 stands between documents."""
+"""Token 0 separates documents."""
 FORMAT = "1"
-"""Part of the cache's key: a change in how tokens are written makes new files."""
+"""Part of the cache's key, to be raised when the way of writing tokens changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Both splits, one token a byte."""
+    """The tokens of both splits, one per byte."""
 
     train: TokenArray
     validation: TokenArray
@@ -38,7 +38,7 @@ SPLITS = ("train", "validation")
 
 
 def prepare(data: DataSpec, seq_len: int, cache: Path) -> Path:
-    """Reads the corpus and writes its tokens, unless the cache has them; returns their folder.
+    """Reads the corpus and writes its tokens unless they are cached; returns their folder.
 
     Raises InputError for a corpus that is missing, empty or too short for one sequence of
     `seq_len` tokens (and the one to predict) in either split.

@@ -1,1 +1,1 @@
-"""What moves between the rooms: packs, evaluations and trials, and the ports they go through."""
+"""The values that rooms exchange (packs, evaluations, trials) and the interfaces between them."""

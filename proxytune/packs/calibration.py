@@ -1,4 +1,4 @@
-"""What a short training of a shape told about a device: the contract of measuring and choosing."""
+"""How fast, and in how much memory, packs of one shape train on a device."""
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -6,14 +6,14 @@ from proxytune.config.base import Spec
 
 
 class Speed(Spec):
-    """One size of packs."""
+    """The measurement of one pack size."""
 
     members: PositiveInt
     """Trials in the pack."""
     seconds: PositiveFloat
     """Time of one step of the whole pack."""
     memory: int
-    """Bytes at the peak, beyond what the process had before."""
+    """Peak memory in bytes, beyond what the process used before."""
 
     @property
     def seconds_per_member(self) -> float:
@@ -22,14 +22,14 @@ class Speed(Spec):
 
 
 class Calibration(Spec):
-    """A shape, a batch and the place of one pack on a device."""
+    """The measurements for one shape and batch, with one pack's share of a device."""
 
     device: str
     """The name of the GPU or CPU, and CPU threads."""
     memory: int
-    """Bytes that one pack may take there."""
+    """Bytes that one pack may use there."""
     speeds: tuple[Speed, ...]
-    """Ascending sizes; none where not even one member fits."""
+    """By ascending size; empty if not even one member fits."""
     too_large: PositiveInt | None = None
     """The smallest pack that is known not to fit."""
 

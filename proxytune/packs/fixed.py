@@ -1,6 +1,6 @@
-"""Packs that are known before the first one trains, and what became of each.
+"""A list of packs that is known beforehand, and the results of each.
 
-A search asks for its packs one by one; a confirmation, an evidence run and a check know theirs.
+A search makes its packs one by one; a confirmation, an evidence run and a check know theirs.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 
 @dataclass
 class PackRun:
-    """One pack, as far as it has got; its halves count as the pack itself."""
+    """The results of one pack so far; its halves count as the pack itself."""
 
     pack: PackSpec
     details: dict[int, MemberDetails] = field(default_factory=dict)
-    """By member, once it has ended; none from a trainer that has nothing to tell."""
+    """By member, once it has ended; empty if the trainer has no details."""
     losses: list[str] = field(default_factory=list)
-    """Why the pack, or a half of it, was lost."""
+    """The reasons why the pack, or a half of it, failed."""
     _curves: dict[int, dict[int, Evaluation]] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
 
@@ -27,12 +27,12 @@ class PackRun:
         return tuple(curve[step] for step in sorted(curve))
 
     def hear(self, evaluations: Sequence[Evaluation]) -> None:
-        """Keeps evaluations; of a step that is told again, the last one counts."""
+        """Stores evaluations; if a step comes again, the last one counts."""
         for evaluation in evaluations:
             self._curves.setdefault(evaluation.number, {})[evaluation.step] = evaluation
 
     def end(self, part: PackSpec, details: Sequence[MemberDetails]) -> None:
-        """Notes that the pack, or a half of it, has trained to its end."""
+        """Stores that the pack, or a half of it, has trained to its end."""
         self.details |= {member.number: member for member in details}
         self._ended |= {member.number for member in part.members}
 
@@ -47,7 +47,7 @@ OnFinished = Callable[[PackRun], object]
 
 
 class FixedPacks:
-    """Gives out a list of packs (a PackSource) and keeps what it hears; nobody is dropped."""
+    """Gives out a list of packs (a PackSource) and stores their results; drops no member."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class FixedPacks:
         on_evaluations: OnEvaluations = lambda run, evaluations: None,
         on_finished: OnFinished = lambda run: None,
     ) -> None:
-        """`on_evaluations` hears of every evaluation, `on_finished` of every finished pack."""
+        """Calls `on_evaluations` for every report, and `on_finished` for every finished pack."""
         self.runs = {pack.name: PackRun(pack) for pack in packs}
-        """What became of each pack, by its name."""
+        """The results of each pack, by its name."""
         self._of = dict(self.runs)
-        """The same, and by the names of halves."""
+        """The same, also by the names of halves."""
         self._waiting = list(packs)
         self._on_evaluations, self._on_finished = on_evaluations, on_finished
 
@@ -68,21 +68,21 @@ class FixedPacks:
         return self._waiting.pop(0) if self._waiting else None
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
-        """Keeps every evaluation."""
+        """Stores the evaluations."""
         run = self._of[pack.name]
         run.hear(evaluations)
         self._on_evaluations(run, evaluations)
         return frozenset()
 
     def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
-        """Keeps the details."""
+        """Stores the details."""
         run = self._of[pack.name]
         run.end(pack, details)
         if run.finished:
             self._on_finished(run)
 
     def fail(self, pack: PackSpec, reason: str) -> None:
-        """Keeps the reason, for `lost`."""
+        """Stores the reason, for `lost`."""
         self._of[pack.name].losses.append(reason)
 
     def too_large(self, pack: PackSpec) -> None:
@@ -98,7 +98,7 @@ class FixedPacks:
 
     @property
     def lost(self) -> list[str]:
-        """Each lost pack with the reason; empty if every one has trained to its end."""
+        """Each failed pack with the reason; empty if all have trained to their ends."""
         return [
             f"{name} was lost ({reason})"
             for name, run in self.runs.items()

@@ -1,4 +1,4 @@
-"""A pack on its way to a worker, and what comes back: the contract of search and training."""
+"""A pack, as it is sent to a worker, and the evaluations that come back."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ class PackSpec(Spec):
     name: str
     """Unique in the study; names the checkpoint."""
     shape: Shape
-    """The shape that is trained."""
+    """The shape to train."""
     base: Shape
     """The shape at which every multiplier is 1."""
     parameterization: Parameterization
@@ -43,7 +43,7 @@ class PackSpec(Spec):
     members: tuple[Member, ...]
     """The trials."""
     checkpoint: Path | None = None
-    """File that the pack's state is kept in, atomically, at every evaluation; None: nowhere."""
+    """File for the pack's state, replaced atomically at every evaluation; None: no file."""
     threads: int = 1
     """CPU threads."""
     details: bool = False
@@ -83,14 +83,14 @@ class PackSpec(Spec):
         )
 
     def part(self, name: str, members: tuple[Member, ...]) -> Self:
-        """Some of the members as a pack of their own, with a checkpoint of its own if any."""
+        """A pack of some of the members, with its own checkpoint if this one has any."""
         checkpoint = self.checkpoint and self.checkpoint.with_stem(name)
         return self.model_copy(update={"name": name, "members": members, "checkpoint": checkpoint})
 
     def halves(self) -> tuple[Self, ...]:
-        """The pack in two, or as it is if there is one member.
+        """The pack in two halves, or one part if it has one member.
 
-        Each half is named by its first member, who is in no other pack of that name.
+        The first member's number makes each name unique.
         """
         middle = (len(self.members) + 1) // 2
         parts = (self.members[:middle], self.members[middle:])
@@ -107,26 +107,26 @@ class Evaluation(Spec):
     tokens: int
     """Tokens trained on."""
     train_loss: float | None
-    """Mean training loss since the evaluation before, nats a token; None if not finite."""
+    """Mean training loss since the previous evaluation, nats per token; None if not finite."""
     validation_loss: float | None
-    """Validation loss, nats a token; None if not finite."""
+    """Validation loss, nats per token; None if not finite."""
     grad_norm: float | None
     """Gradient norm at this step, before clipping; None if not finite."""
     lr_factor: float
-    """Learning rate at this step over its peak."""
+    """Learning rate at this step, as a fraction of its peak."""
     seconds: float
     """The member's share of the pack's time since its start."""
     diverged: bool = False
-    """The loss was not finite, or too high to come back."""
+    """Whether the loss was not finite, or above the limit."""
 
 
 class MemberDetails(Spec):
-    """What a member has to tell at its end, besides its evaluations."""
+    """What a trainer reports about a member at its end, besides the evaluations."""
 
     number: int
     """The member's number."""
     step_losses: tuple[float | None, ...] | None = None
-    """Training loss at every step, nats per token, None where it is not finite; None in all where
-    the trainer does not know them."""
+    """Training loss at every step, nats per token; a loss is None if it is not finite, and all of
+    it is None if the trainer does not record it."""
     updates: dict[str, float] | None = None
     """Relative update ‖W − W₀‖/‖W₀‖ over the whole run, by role; None if it was not measured."""

@@ -1,4 +1,4 @@
-"""Packs in, evaluations out: the interfaces between who asks for training and who does it."""
+"""The interfaces between the one who asks for training and the one who does it."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
@@ -11,14 +11,14 @@ Result = TypeVar("Result")
 class PackRunner(Protocol):
     """One pack in training.
 
-    Raises PackTooLarge where memory does not hold it, and another RunError where not the pack
-    is to blame, but what the next one would meet as well, such as a full disk.
+    Raises PackTooLarge if it does not fit into memory, and another RunError for a problem that
+    the next pack would have as well, such as a full disk.
     """
 
     def advance(self) -> Sequence[Evaluation]:
-        """Trains to the next evaluation and returns that of every member still in training.
+        """Trains to the next evaluation and returns it for every member still in training.
 
-        The first call after a restore also returns the evaluations from before, oldest first.
+        The first call after a restore also returns all earlier evaluations, oldest first.
         """
 
     def drop(self, numbers: Collection[int]) -> None:
@@ -29,38 +29,38 @@ class PackRunner(Protocol):
         """Whether no member is in training any more."""
 
     def details(self) -> Sequence[MemberDetails]:
-        """Called once the pack is done: what its spec asks for, as far as the trainer knows it."""
+        """Called once the pack is done: the details that its spec asks for, if they are known."""
 
 
 RunnerFactory = Callable[[PackSpec], PackRunner]
-"""Starts a pack, from its checkpoint if there is one. A function of a module: Ray pickles it."""
+"""Starts a pack, from its checkpoint if there is one. A module-level function: Ray pickles it."""
 
 
 class PackSource(Protocol):
-    """Who asks for packs and judges them. Lives in the driver; knows no executor."""
+    """Asks for packs and evaluates them. It lives in the driver and knows no executor."""
 
     def next_pack(self) -> PackSpec | None:
-        """The next pack to train; None if there is none at the moment."""
+        """The next pack to train; None if there is none right now."""
 
     def report(self, pack: PackSpec, evaluations: Sequence[Evaluation]) -> frozenset[int]:
         """Called after every `advance`; returns the members to drop. Repeated ones are ignored."""
 
     def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
-        """Called once the pack is done, with what its runner's `details` gave."""
+        """Called once the pack is done, with its runner's `details`."""
 
     def fail(self, pack: PackSpec, reason: str) -> None:
-        """Called when the pack is lost and will not be tried again."""
+        """Called when the pack has failed and will not be retried."""
 
     def too_large(self, pack: PackSpec) -> None:
-        """Called when a pack of several members does not fit: its halves are to come next."""
+        """Called if a pack of several members does not fit into memory: its halves come next."""
 
     @property
     def exhausted(self) -> bool:
-        """Whether no pack would come any more if those in flight ended well."""
+        """Whether no more packs will come if the ones in training end well."""
 
 
 def refuse(source: PackSource, pack: PackSpec, reason: str) -> None:
-    """Tells the source of a pack that does not fit into memory; one member alone has failed."""
+    """Reports a pack that does not fit into memory; one with a single member has failed."""
     if len(pack.members) > 1:
         source.too_large(pack)
     else:
@@ -72,23 +72,23 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """Packs that train at the same time."""
+        """Number of packs that train at the same time."""
 
     def __enter__(self) -> "Executor":
-        """Acquires what training needs."""
+        """Acquires the resources for training."""
 
     def __exit__(self, *exception: object) -> None:
-        """Gives it back."""
+        """Releases them."""
 
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted.
 
-        Raises KeyboardInterrupt when the user stops it, and the RunError of a pack; packs in
-        flight are then left as they are.
+        Raises KeyboardInterrupt if the user stops it, and the RunError of a pack. Packs in
+        training then stay as they are.
         """
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Calls a function of a module where a pack would train, and returns what it returns.
+        """Calls a module-level function where packs train, and returns its result.
 
-        What it raises is raised here. Not to be called during `run`, which may take all there is.
+        Its exceptions are raised here. Not to be called during `run`, which may use all slots.
         """

@@ -1,4 +1,4 @@
-"""A trial with its curve, as it is recorded."""
+"""A trial with its learning curve, as it is recorded."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from proxytune.packs.pack import Evaluation
 
 
 class TrialState(StrEnum):
-    """How a trial stands."""
+    """The state of a trial."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -25,22 +25,22 @@ class TrialState(StrEnum):
 
 
 class TrialResult(Spec):
-    """What came of one trial."""
+    """The result of one trial."""
 
     number: int
     """Unique in the study, from 0."""
     state: TrialState
-    """How it ended."""
+    """Its state."""
     params: dict[str, float]
     """The searched hyperparameters."""
     value: float | None
-    """Validation loss after the last evaluation, nats per token; None without a finite one."""
+    """Validation loss at the last evaluation, nats per token; None if there is no finite one."""
     seed: int
     """Seed of the initial weights."""
     pack: str
     """The pack it trained in."""
     started: datetime
-    """When it was asked for, UTC."""
+    """When the study asked for it, UTC."""
     finished: datetime | None
     """When it ended, UTC."""
     seconds: float

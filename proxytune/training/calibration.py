@@ -1,4 +1,4 @@
-"""How fast packs of one shape train here, and in how much memory, by training them for moments."""
+"""Measures how fast packs of one shape train here, and in how much memory, in a few seconds."""
 
 import os
 import platform
@@ -24,26 +24,26 @@ from proxytune.training.pack import PackTrainer
 
 MOST_MEMBERS = 1024
 WORTH = 0.97
-"""A size that takes more than this share of the best time a member is no gain; two end it."""
+"""A size is a gain if its time per member is below this share of the best; two without end it."""
 SECONDS = {"cpu": 4.0, "cuda": 40.0}
-"""Time after which no larger pack is begun."""
+"""Time after which no larger pack starts."""
 CHUNK_SECONDS, MOST_STEPS, REPEATS = 0.1, 16, 3
-"""Steps are timed in chunks of about this long, and the fastest of the repeats counts."""
+"""Steps are timed in chunks of about this length; the fastest of the repeats counts."""
 EVALUATION = 1 / 3
-"""A forward pass over one batch, in steps: 2 of the 6 FLOPs a weight and token."""
+"""Cost of a forward pass over one batch, in steps: 2 of the 6 FLOPs per weight and token."""
 SAFE = {"cpu": 0.8, "cuda": 0.9}
-"""Share of the memory that packs may plan with."""
+"""Share of the memory that packs may use."""
 
 
 def device_name(threads: int) -> str:
-    """What packs train on."""
+    """The name of the device that packs train on."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{_cpu_name()}, threads: {threads}"
 
 
 def pack_memory(execution: ExecutionSpec) -> int:
-    """Bytes for one pack: the GPU or its share of it, or the share of cores of free memory."""
+    """Bytes for one pack: its share of the GPU, or its cores' share of the free memory."""
     if torch.cuda.is_available():
         share = min(1.0, execution.gpus_per_pack or 1.0)
         total = torch.cuda.get_device_properties(0).total_memory
@@ -53,7 +53,7 @@ def pack_memory(execution: ExecutionSpec) -> int:
 
 
 def packs_here(execution: ExecutionSpec) -> int:
-    """How many packs train at the same time, if this machine is all there is."""
+    """Number of packs that train at the same time on this machine alone."""
     if execution.executor == "local":
         return 1
     cards = torch.cuda.device_count()
@@ -63,7 +63,7 @@ def packs_here(execution: ExecutionSpec) -> int:
 
 
 def calibrate(shape: Shape, training: TrainingSpec, execution: ExecutionSpec) -> Calibration:
-    """Trains packs of 1, 2, 4, … members, until more gain nothing, or memory or time is up."""
+    """Trains packs of 1, 2, 4, … members until there is no gain, or memory or time runs out."""
     memory, threads = pack_memory(execution), execution.cpus_per_pack
     speeds: list[Speed] = []
     too_large = None
@@ -82,9 +82,9 @@ def calibrate(shape: Shape, training: TrainingSpec, execution: ExecutionSpec) ->
 
 
 def _speeds(shape: Shape, training: TrainingSpec, threads: int, tokens: Path) -> Iterator[Speed]:
-    """Ever larger packs, while there is time for the next."""
+    """Measures ever larger packs while there is time for the next."""
     ends = time.perf_counter() + SECONDS[_device()]
-    # The first also wakes libraries, and tells how long a step is.
+    # The first run also warms up libraries, and gives the length of a step.
     steps, start = 1, _memory_now()
     first = _time(_pack(shape, training, threads, tokens, 1, steps), steps)
     steps = max(1, min(MOST_STEPS, round(CHUNK_SECONDS / first)))
@@ -99,19 +99,19 @@ def _speeds(shape: Shape, training: TrainingSpec, threads: int, tokens: Path) ->
 
 
 def _is_flat(speeds: Sequence[Speed]) -> bool:
-    """Whether neither of the last two sizes is a gain."""
+    """Whether the last two sizes brought no gain."""
     times = [speed.seconds_per_member for speed in speeds]
     return len(times) > 2 and min(times[-2:]) > WORTH * min(times[:-2])
 
 
 def _time(pack: PackSpec, steps: int) -> float:
-    """Seconds a step, after a first chunk that may compile."""
+    """Seconds per step, after a first chunk that may compile."""
     trainer = PackTrainer(pack)
     trainer.advance()
     fastest = float("inf")
     while not trainer.done and (fastest == float("inf") or fastest < 3 * CHUNK_SECONDS):
         began = time.perf_counter()
-        # Evaluations are numbers on the host, so nothing is under way after this.
+        # Evaluations are numbers on the host, so no work is pending after this.
         trainer.advance()
         fastest = min(fastest, time.perf_counter() - began)
     return fastest / (steps + EVALUATION)
@@ -145,7 +145,7 @@ def _pack(
 
 
 def _random_tokens(folder: Path, shape: Shape) -> Path:
-    """A corpus of noise, whose content costs no more and no less than any other."""
+    """A corpus of noise, since the content does not change the cost."""
     noise = np.random.default_rng(0).integers(256, size=64 * (shape.seq_len + 1), dtype=np.uint8)
     for split in SPLITS:
         (folder / f"{split}.bin").write_bytes(noise.tobytes())
@@ -168,7 +168,7 @@ def _forget_peak() -> None:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     else:
-        # Where the kernel does not allow it, the peak is that of the process: an upper bound.
+        # If the kernel refuses, the peak is that of the whole process: an upper bound.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 

@@ -15,27 +15,27 @@ from proxytune.files import replace
 from proxytune.packs.pack import Evaluation, PackSpec
 
 VERSION = 2
-"""Of what is in the file; a change of meaning is a new one."""
+"""Version of the file's contents; it rises when their meaning changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that training needs to go on after an evaluation."""
+    """Everything that training needs to resume after an evaluation."""
 
     pack: PackSpec
-    """What was trained."""
+    """The pack that was trained."""
     steps: int
     numbers: list[int]
-    """Members in training; tensors hold them in this order."""
+    """Members in training, in the order of the tensors."""
     weights: dict[str, Tensor]
     moments: Sequence[dict[str, Tensor]]
     curve: list[Evaluation]
-    """Every evaluation so far, dropped members included: the driver may not have heard of all."""
+    """All evaluations so far, with dropped members: the driver may not have received all."""
     step_losses: dict[int, list[float]]
     """Training loss at every step by member, where the pack is asked for details; else empty."""
 
     def save(self, path: Path) -> None:
-        """Replaces the file; one that is there is always whole."""
+        """Replaces the file atomically, so it is always complete."""
         contents = {
             "version": VERSION,
             "pack": self.pack.model_dump_json(),
@@ -48,12 +48,12 @@ class Checkpoint:
         }
 
         def write(new: Path) -> None:
-            # Given a path, torch would say nothing of a full disk.
+            # With a path, torch would not report a full disk.
             with new.open("wb") as file:
                 try:
                     torch.save(contents, file)
                 except RuntimeError as error:
-                    # And given a file, it covers that up by how the file then ends.
+                    # With a file, it hides the OSError behind its own error.
                     if isinstance(error.__context__, OSError):
                         raise error.__context__ from None
                     raise
@@ -61,10 +61,10 @@ class Checkpoint:
         replace(path, write, path.with_suffix(".new"))
 
     def holds(self, pack: PackSpec) -> bool:
-        """Whether it is a state of this pack, or of one that this is a part of.
+        """Whether this is the state of that pack, or of one that it is a part of.
 
-        A file may be of a study that was deleted, and be found by another of its name, on a node
-        whose disk the driver does not see.
+        A file may be left from a deleted study of the same name, on a node whose disk the driver
+        does not see.
         """
         ours = {"name", "members", "checkpoint", "threads", "tokens"}
         alike = self.pack.model_dump(exclude=ours) == pack.model_dump(exclude=ours)
@@ -73,9 +73,9 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path | None) -> Self | None:
-        """What `save` wrote; None if there is no file. Tensors only: nothing in it can run.
+        """Reads what `save` wrote; None if there is no file. Loads tensors only, never code.
 
-        Raises RunError that says what to do about a file that cannot be used.
+        Raises a RunError that says what to do about a file that cannot be used.
         """
         if path is None or not path.exists():
             return None
@@ -83,7 +83,7 @@ class Checkpoint:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             version = saved.pop("version", None)
             if version != VERSION:
-                raise ValueError(f"its version is {version}, and not {VERSION}")
+                raise ValueError(f"its version is {version}, not {VERSION}")
             pack = PackSpec.model_validate_json(saved.pop("pack"))
             curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
             saved.setdefault("step_losses", {})
@@ -92,9 +92,9 @@ class Checkpoint:
             *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),
             pickle.UnpicklingError,
         ) as error:
-            # Torch explains at length.
+            # Torch's messages are long.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RunError(
-                f"{path}: is no checkpoint that can be read ({reason}); "
-                "remove the file, and its pack starts anew"
+                f"{path}: cannot be read as a checkpoint ({reason}); "
+                "remove the file, and its pack starts from the beginning"
             ) from None

@@ -1,4 +1,4 @@
-"""Memory of the CPU: kept from step to step; and one word for running out of it anywhere."""
+"""Keeps freed CPU memory for the next step, and turns all out-of-memory errors into one."""
 
 import ctypes
 import platform
@@ -14,17 +14,17 @@ ALLOCATION_FAILURES = (
     "Storage size calculation overflowed",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
-"""How plain RuntimeErrors of torch begin or go on that mean that memory ran out."""
+"""Texts in torch's plain RuntimeErrors that mean out of memory."""
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Options of mallopt(3)."""
 
 
 def keep_freed_memory() -> None:
-    """Has this process keep what tensors free, for the tensors of the next step.
+    """Makes this process keep freed memory for the tensors of the next step.
 
-    By default, glibc gives large blocks back at once, and the system then clears every page of
-    them anew in each step: a sixth of the time of a pack of eight small proxies.
+    By default, glibc returns large blocks to the system, which then clears every page again in
+    each step. That took a sixth of the time of a pack of eight small proxies.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -34,7 +34,7 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def within_memory() -> Iterator[None]:
-    """Raises PackTooLarge in the place of a failed allocation; also a decorator."""
+    """Turns a failed allocation into PackTooLarge; also a decorator."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:

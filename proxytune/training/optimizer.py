@@ -1,7 +1,7 @@
 """AdamW for packs: every member has its own learning rate, decay, eps and betas.
 
-All parameters of a role become views of one buffer (K, P), so a step is a handful of operations a
-role, however many matrices and members there are.
+All parameters of a role become views of one buffer (K, P), so a step takes a few operations per
+role, for any number of matrices and members.
 
 Shapes, as suffixes of names: K members, P numbers of one member in one role.
 """
@@ -17,7 +17,7 @@ from proxytune.models.parametrize import PackGroup
 
 @dataclass(frozen=True, slots=True)
 class _Flat:
-    """One role's numbers, laid side by side; its parameters are views of the weights."""
+    """One role's parameters side by side in one buffer; the parameters are views of it."""
 
     params: Sequence[nn.Parameter]
     weight_KxP: Tensor
@@ -29,7 +29,7 @@ class _Flat:
     eps_Kx1: Tensor
 
     def moments(self) -> dict[str, Tensor]:
-        """What AdamW remembers."""
+        """AdamW's state."""
         return {"mean": self.mean_KxP, "square": self.square_KxP}
 
 
@@ -54,9 +54,10 @@ class PackedAdamW:
 
     @torch.no_grad()
     def step(self, lr_factor_K: Tensor) -> Tensor:
-        """One update from the parameters' gradients, which it takes away.
+        """One update from the parameters' gradients, which it then clears.
 
-        `lr_factor_K` is the share of the peak rates; returns gradient norms (K,), unclipped.
+        `lr_factor_K` is the fraction of the peak rates. Returns gradient norms (K,) before
+        clipping.
         """
         self.steps += 1
         norm_K = torch.stack([_gather_grad(group) for group in self._groups]).sum(0).sqrt()
@@ -84,7 +85,7 @@ class PackedAdamW:
         return [group.moments() for group in self._groups]
 
     def restore(self, state: Sequence[dict[str, Tensor]], steps: int) -> None:
-        """Takes up moments that `state` gave, after so many steps."""
+        """Restores the moments that `state` returned after `steps` steps."""
         self.steps = steps
         for group, saved in zip(self._groups, state, strict=True):
             for name, moment in group.moments().items():
@@ -101,7 +102,7 @@ def _gather_grad(group: _Flat) -> Tensor:
 
 
 def _flatten(group: PackGroup) -> _Flat:
-    """Moves a role's parameters into one buffer, in which they stay."""
+    """Moves a role's parameters into one buffer for good."""
     weight_KxP = torch.cat([param.detach().flatten(1) for param in group.params], dim=1)
     start = 0
     for param in group.params:

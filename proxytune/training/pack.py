@@ -24,7 +24,7 @@ from proxytune.training.schedule import lr_factor
 from proxytune.training.updates import relative_updates
 
 BATCHES_AHEAD = 32
-"""Batches that are sent to the device together."""
+"""Number of batches that are sent to the device together."""
 
 
 def start_pack(pack: PackSpec) -> "PackTrainer":
@@ -42,7 +42,7 @@ class PackTrainer:
         self._pack = pack
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tokens = TokenData.load(pack.tokens)
-        self._exam = self._to_device(
+        self._validation_batches = self._to_device(
             validation_batches(
                 self._tokens.validation,
                 pack.training.evaluation_batches,
@@ -53,7 +53,7 @@ class PackTrainer:
         self._step_losses: dict[int, list[float]] = {member.number: [] for member in pack.members}
         self._seconds = {member.number: 0.0 for member in pack.members}
         self._curve: list[Evaluation] = []
-        self._told = 0
+        self._reported = 0
         self._members = pack.members
         saved = Checkpoint.load(pack.checkpoint)
         if saved is None or not saved.holds(pack):
@@ -63,7 +63,7 @@ class PackTrainer:
             for number in self._step_losses:
                 self._step_losses[number] += saved.step_losses.get(number, [])
             self._seconds |= {e.number: e.seconds for e in self._curve}
-            self._take_up(saved)
+            self._restore(saved)
 
     @property
     def done(self) -> bool:
@@ -87,17 +87,17 @@ class PackTrainer:
             self.drop([e.number for e in self._curve[-len(self._members) :] if e.diverged])
             if self._pack.checkpoint is not None:
                 self._state().save(self._pack.checkpoint)
-        news = self._curve[self._told :]
-        self._told = len(self._curve)
+        news = self._curve[self._reported :]
+        self._reported = len(self._curve)
         return news
 
     @within_memory()
     def drop(self, numbers: Collection[int]) -> None:
-        """Takes members out of training; the others go on exactly as before."""
+        """Takes members out of training; the others continue exactly as before."""
         if any(member.number in numbers for member in self._members):
             state = self._state()
             self._members = tuple(m for m in self._members if m.number not in numbers)
-            self._take_up(state)
+            self._restore(state)
 
     @within_memory()
     def details(self) -> Sequence[MemberDetails]:
@@ -138,7 +138,7 @@ class PackTrainer:
         return build_model(self._pack.shape, projections, [m.seed for m in self._members])
 
     def _build(self) -> None:
-        """Fresh models and optimizer for the members."""
+        """Makes new models and a new optimizer for the members."""
         pack, members, projections = self._pack, self._members, self._projections()
         self._model = self._initial(projections).to(self._device)
         self._optimizer = PackedAdamW(
@@ -159,8 +159,8 @@ class PackTrainer:
             step_losses=self._step_losses if self._pack.details else {},
         )
 
-    def _take_up(self, state: Checkpoint) -> None:
-        """Goes on from a state with those of the members that it has in training."""
+    def _restore(self, state: Checkpoint) -> None:
+        """Resumes from a state, with the members that are in training there."""
         by_number = {member.number: member for member in self._members}
         kept = [i for i, number in enumerate(state.numbers) if number in by_number]
         self._members = tuple(by_number[state.numbers[i]] for i in kept)
@@ -177,8 +177,8 @@ class PackTrainer:
     def _train_to(self, stop: int) -> tuple[Tensor, Tensor, list[float]]:
         """Losses (S, K); gradient norms (K,) and learning-rate factors of the last step.
 
-        Nothing waits for the device before the end: neither are losses read, nor are factors and
-        batches sent one by one.
+        Nothing waits for the device before the end: losses are not read, and factors and batches
+        are sent together.
         """
         steps = range(self._optimizer.steps, stop)
         factors_SxK = self._of_members([self._lr_factors(step) for step in steps])
@@ -196,7 +196,7 @@ class PackTrainer:
         return [lr_factor(training, warmup, step) for warmup in warmups]
 
     def _batches(self, steps: range) -> Iterator[Tensor]:
-        """The batches of these steps, (B, T + 1) each, on the device some time ahead."""
+        """The batches of these steps, (B, T + 1) each, sent to the device ahead of time."""
         pack, tokens = self._pack, self._tokens.train
         size, length = pack.training.batch_size, pack.shape.seq_len
         for first in range(steps.start, steps.stop, BATCHES_AHEAD):
@@ -207,7 +207,7 @@ class PackTrainer:
 
     @torch.no_grad()
     def _validate(self) -> Tensor:
-        return torch.stack([self._model.loss(batch) for batch in self._exam]).mean(0)
+        return torch.stack([self._model.loss(batch) for batch in self._validation_batches]).mean(0)
 
     def _account(self, seconds: float, losses_SxK: Tensor) -> None:
         for member, losses in zip(self._members, losses_SxK.T.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""The learning rate over a run, as a factor on its peak."""
+"""The learning-rate schedule, as a factor on the peak."""
 
 import math
 
@@ -8,7 +8,7 @@ from proxytune.config.training import TrainingSpec
 def lr_factor(training: TrainingSpec, warmup_fraction: float, step: int) -> float:
     """Factor for step 0, 1, …: linear warm-up to 1, then the spec's decay.
 
-    Step 0 already moves, and the last step runs at `final_lr_fraction`.
+    Step 0 has a rate above 0, and the last step runs at `final_lr_fraction`.
     """
     warmup = round(warmup_fraction * training.steps)
     if step < warmup:
@@ -17,7 +17,7 @@ def lr_factor(training: TrainingSpec, warmup_fraction: float, step: int) -> floa
         start = max(warmup, round((1 - training.decay_fraction) * training.steps))
     else:
         start = warmup
-    # Of the steps from `start` on, the share that lies behind; 1 at the last.
+    # The share of the steps from `start` on that are done; 1 at the last.
     done = max(0.0, (step - start + 1) / (training.steps - start)) if step >= start else 0.0
     fall = (1 - math.cos(math.pi * done)) / 2 if training.schedule == "cosine" else done
     return 1 - (1 - training.final_lr_fraction) * fall

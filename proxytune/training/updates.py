@@ -1,4 +1,4 @@
-"""How far training moved each role's weights, relative to where they began.
+"""How far training moved each role's weights, relative to their initial values.
 
 Hidden and K/V matrices are measured in the spectral norm, in which the rules keep the relative
 update flat (Yang, Simon, Bernstein, arXiv 2310.17813). Repeating a K/V matrix multiplies both
