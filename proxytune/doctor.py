@@ -1,4 +1,4 @@
-"""What this machine has, what is missing, and the command that mends it."""
+"""What this machine has, what is missing, and the command that fixes it."""
 
 import importlib.metadata
 import os
@@ -17,17 +17,17 @@ LEAST_FREE_GB = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result for one thing that was examined."""
 
     name: str
     ok: bool
     found: str
     mend: str | None = None
-    """The command that mends it, if it is not ok."""
+    """The command that fixes it, if it is not ok."""
 
 
 def examine(home: Path) -> list[Finding]:
-    """Looks at Python, packages, devices, and the folder for everything that is kept."""
+    """Examines Python, packages, devices, and the folder where everything is stored."""
     place = Home(home.absolute())
     return [_python(), *_packages(), *_devices(), _cores(), _disk(place), _home(place)]
 

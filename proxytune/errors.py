@@ -1,4 +1,4 @@
-"""The ways in which proxytune refuses to go on, with their exit codes, and what they may show."""
+"""The errors that users see, with their exit codes, and the masking of passwords in them."""
 
 import re
 
@@ -20,15 +20,15 @@ class RunError(RuntimeError):
 
 
 class Interrupted(RunError):
-    """A run ended in the middle, and can be taken up where it was."""
+    """A run ended early, and can be resumed."""
 
 
 class StorageLost(Interrupted):
-    """The storage failed; what it was asked to do then may have been done or not."""
+    """The storage failed; a write in flight may or may not have committed."""
 
 
 class PackTooLarge(RunError):
-    """A pack does not fit into the memory of where it trains; half of it may."""
+    """A pack does not fit into memory; half of it may."""
 
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/\s]*@")

@@ -1,4 +1,4 @@
-"""Files and folders that are written under another name, and get their own when they are whole."""
+"""Files and folders that are written under another name and renamed when they are complete."""
 
 import json
 import os
@@ -14,29 +14,29 @@ from proxytune.errors import RunError
 
 _WRITING = ".writing-"
 LEFT_SECONDS = 24 * 3600.0
-"""For how long nothing was written to what a killed process has left."""
+"""Age at which a half-written file counts as left behind by a killed process."""
 
 
 def replace(path: Path, write: Callable[[Path], object], new: Path | None = None) -> None:
-    """Has a file or folder written as `new`, by default beside it, and gives it its name.
+    """Has a file or folder written as `new`, by default beside `path`, and renames it to `path`.
 
-    Whoever looks at `path` sees what was there before, or all of what is new. Raises RunError
-    that names `path` if it cannot be written; nothing is left of it then.
+    Readers of `path` see the old contents or all of the new ones. Raises a RunError that names
+    `path` if it cannot be written; then nothing is left behind.
     """
     _write(path, write, new or path.with_name(f".{path.name}.new"), os.replace)
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Writes the document; a file that is there is replaced as a whole."""
+    """Writes a document as JSON; an existing file is replaced as a whole."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     replace(path, lambda new: new.write_text(text + "\n", encoding="utf-8"))
 
 
 def write_once(path: Path, write: Callable[[Path], object]) -> None:
-    """Has a file or folder written, unless it is there.
+    """Has a file or folder written if it does not exist.
 
-    Several processes may do so at once: that of the first stays, and each finds it whole.
-    Raises RunError as `replace` does.
+    Several processes may do so at the same time: the first one's stays, and all find it
+    complete. Raises RunError as `replace` does.
     """
     if path.exists():
         return
@@ -62,7 +62,7 @@ def _write(
         _sync(new)
         give_name(new, path)
     except OSError as error:
-        # By number: some libraries put a text of their own in the place of the system's.
+        # By number, since some libraries replace the system's text with their own.
         reason = os.strerror(error.errno) if error.errno else error
         raise RunError(f"{path}: cannot be written ({reason})") from error
     finally:
@@ -70,16 +70,16 @@ def _write(
 
 
 def _name_first(new: Path, path: Path) -> None:
-    """Gives a name that nothing has. Raises OSError if something has it."""
+    """Renames, but raises OSError if the name is in use."""
     if new.is_dir():
-        # Refused by the system where a folder with something in it has the name.
+        # The system refuses this if a folder with contents has the name.
         os.replace(new, path)
     else:
         os.link(new, path)
 
 
 def _clear(folder: Path) -> None:
-    """Removes what others, long ago, were killed in the middle of writing once."""
+    """Removes half-written files that killed processes left long ago."""
     for left in folder.glob(f"{_WRITING}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFT_SECONDS:
@@ -87,7 +87,7 @@ def _clear(folder: Path) -> None:
 
 
 def _sync(written: Path) -> None:
-    """Has what was written reach the disk: a name must not be there before its contents."""
+    """Syncs to disk, so that the name is never there before the contents."""
     for file in written.iterdir() if written.is_dir() else (written,):
         with file.open("rb") as contents:
             os.fsync(contents.fileno())
@@ -97,6 +97,6 @@ def _remove(leftover: Path) -> None:
     if leftover.is_dir():
         shutil.rmtree(leftover, ignore_errors=True)
     else:
-        # What cannot be removed is no reason to hide why it could not be written.
+        # A failure to remove must not hide the reason of the failure to write.
         with suppress(OSError):
             leftover.unlink()

@@ -1,4 +1,4 @@
-"""Where everything of the embedded default lives: paths under PROXYTUNE_HOME."""
+"""The paths under PROXYTUNE_HOME, where everything is stored by default."""
 
 import os
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Home:
 
     @classmethod
     def writable(cls, folder: Path) -> Self:
-        """The home at a folder. Raises InputError where nothing can be kept."""
+        """The home in a folder. Raises InputError if nothing can be written there."""
         home = cls(folder.absolute())
         if home.obstacle:
             raise InputError.of_field("--home", str(folder), home.obstacle)
@@ -30,20 +30,20 @@ class Home:
 
     @property
     def nearest(self) -> Path:
-        """The folder itself, or the closest above it that is there."""
+        """The folder itself, or the closest one above it that exists."""
         return next(path for path in (self.folder, *self.folder.parents) if os.path.exists(path))
 
     @property
     def obstacle(self) -> str | None:
-        """Why nothing can be kept here; None if it can."""
+        """Why nothing can be written here; None if it can."""
         if not self.nearest.is_dir():
-            return f"{self.nearest} is no folder"
+            return f"{self.nearest} is not a folder"
         writable = os.access(self.nearest, os.W_OK | os.X_OK)
         return None if writable else f"{self.nearest} cannot be written"
 
     @property
     def journal(self) -> Path:
-        """Optuna's storage: the truth about studies and trials."""
+        """Optuna's storage: the source of truth for studies and trials."""
         return self.folder / "optuna.journal"
 
     @property
@@ -68,12 +68,12 @@ class Home:
 
     @property
     def calibrations(self) -> Path:
-        """Speeds of packs, one file a device, shape and batch."""
+        """Measured speeds of packs, one file per device, shape and batch."""
         return self.folder / "calibration"
 
     @property
     def locks(self) -> Path:
-        """One file an evidence run, held by the process that runs it."""
+        """One lock file per evidence run, held by the process that runs it."""
         return self.folder / "locks"
 
     def packs(self, study: str) -> Path:
