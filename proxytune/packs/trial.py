@@ -52,7 +52,7 @@ class TrialResult(Spec):
 
 
 class TrialRecord(TrialResult):
-    """One trial with its curve."""
+    """One trial with its learning curve."""
 
     study: str
     """The study's name."""
