@@ -23,7 +23,7 @@ def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = Home(tmp_path / "file" / "home")
     assert home.nearest == tmp_path / "file"
-    assert home.obstacle == f"{tmp_path / 'file'} is no folder"
+    assert home.obstacle == f"{tmp_path / 'file'} is not a folder"
     finding = {f.name: f for f in examine(home.folder)}["home"]
     assert not finding.ok
     assert finding.mend is not None

@@ -224,16 +224,16 @@ CASES = {
         lambda folder: (folder / "t.csv").mkdir(),
     ),
     "to: nothing": Case("study export tiny", "Missing option '--to'"),
-    "port: taken": Case("ui --port {port}", "is taken; name another"),
+    "port: taken": Case("ui --port {port}", "is in use; choose another"),
     "port: no number": Case("ui --port http", "'http' is not a valid integer"),
     "address: nobody": Case(
         "study run bad --address 127.0.0.1:1",
-        "--address = '127.0.0.1:1': no Ray cluster can be joined there",
+        "--address = '127.0.0.1:1': cannot join a Ray cluster there",
         stopped("bad", execution={"executor": "ray"}),
     ),
     "address: no port": Case(
         "study run bad --address 127.0.0.1:ray",
-        "--address = '127.0.0.1:ray': no Ray cluster can be joined there",
+        "--address = '127.0.0.1:ray': cannot join a Ray cluster there",
         stopped("bad", execution={"executor": "ray"}),
     ),
     # Targets.
@@ -307,11 +307,11 @@ CASES = {
     ),
     # Homes.
     "home: a file": Case("study list --home text.txt", "'text.txt' is a file"),
-    "home: in a file": Case("study list --home text.txt/home", "text.txt is no folder"),
+    "home: in a file": Case("study list --home text.txt/home", "text.txt is not a folder"),
     # What is in a home.
     "journal: damaged": Case(
         "study show tiny",
-        "optuna.journal: line 3 is damaged; put a copy of the file in its place",
+        "optuna.journal: line 3 is damaged; restore the file",
         change("optuna.journal", lambda b: b"\n".join([*b.split(b"\n")[:2], b"{", b""])),
         repair=restore,
     ),
@@ -354,7 +354,7 @@ CASES = {
         repair=restore,
     ),
     "run twice": Case(
-        "study run tiny", "is being run by process 7 on far, heard of", held, repair=free
+        "study run tiny", "is being run by process 7 on far, last heard from", held, repair=free
     ),
     "sync what runs": Case(
         "study sync tiny", "is being run by process 7 on far", held, repair=free
@@ -364,7 +364,7 @@ CASES = {
     ),
     "parquet: damaged": Case(
         "study export tiny --to t.csv",
-        "part-00000.parquet: is no Parquet file that can be read",
+        "part-00000.parquet: cannot be read as Parquet",
         change("parquet/trials/*/*.parquet", lambda b: b[: len(b) // 2]),
         code=1,
         repair=lambda folder: proxytune("study", "sync", "tiny", "--home", "home"),
@@ -380,7 +380,7 @@ CASES = {
     ),
     "checkpoint: truncated": Case(
         "study run left",
-        "pack-00000.pt: is no checkpoint that can be read",
+        "pack-00000.pt: cannot be read as a checkpoint",
         left(b"PK\3\4 and no more"),
         code=1,
         repair=remove("packs/left/*.pt"),
@@ -388,7 +388,7 @@ CASES = {
     ),
     "checkpoint: newer": Case(
         "study run left",
-        "its version is 3, and not 2); remove the file",
+        "its version is 3, not 2); remove the file",
         left({"version": 3, "steps": 5}),
         code=1,
         repair=remove("packs/left/*.pt"),
@@ -498,7 +498,7 @@ def test_what_is_not_bad_is_not_refused(case: Case, folder: Path) -> None:
         ("study list --storage nosql://host", "storage = 'nosql://host': cannot be used"),
         ("transfer --target good.yaml", "holds no complete study to transfer from"),
         ("plan --target bad.yaml", "search: unknown key"),
-        ("ui", "there is no such store"),
+        ("ui", "does not exist; make one"),
     ],
 )
 def test_bad_input_makes_no_home(

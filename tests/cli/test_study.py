@@ -100,7 +100,7 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert "KILLED" not in {run.info.status for run in runs}
     monkeypatch.undo()
-    with pytest.raises(InputError, match="on far, heard of"):
+    with pytest.raises(InputError, match="on far, last heard from"):
         sync_study(workspace, "tiny")
 
 

@@ -97,7 +97,7 @@ def test_several_files_are_one_corpus(tmp_path: Path) -> None:
     ("content", "named", "says"),
     [
         (None, "missing.txt", "no such file"),
-        ("", "empty.txt", "no text at all"),
+        ("", "empty.txt", "holds no text"),
         ("short", "short.txt", "one sequence needs 17"),
     ],
 )

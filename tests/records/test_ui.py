@@ -55,16 +55,18 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
         other.bind((HOST, 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(InputError, match=f"^--port = {port}: is taken"):
+        with pytest.raises(InputError, match=f"^--port = {port}: is in use"):
             serve(f"sqlite:///{tmp_path / 'mlflow.db'}", port)
 
 
 def test_a_store_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mlflow\.db: there is no such store; make one with"):
+    with pytest.raises(InputError, match=r"mlflow\.db: does not exist; make one with"):
         serve(f"sqlite:///{tmp_path / 'mlflow.db'}", free_port())
     assert not list(tmp_path.iterdir())
 
 
 def test_a_server_is_not_served_again() -> None:
-    with pytest.raises(InputError, match=r"^http://me:\*\*\*@tracking:5000: has a UI of its own"):
+    with pytest.raises(
+        InputError, match=r"^http://me:\*\*\*@tracking:5000: is a server with its own UI"
+    ):
         serve("http://me:s3cret@tracking:5000", free_port())

@@ -41,7 +41,7 @@ class Limited(PackTrainer):
     """Runs out of memory after its first evaluation with more than two members."""
 
     def advance(self) -> Sequence[Evaluation]:
-        if self._told and self.model.members > LIMIT:
+        if self._reported and self.model.members > LIMIT:
             raise PackTooLarge("does not fit into memory")
         return super().advance()
 

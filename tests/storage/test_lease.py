@@ -105,7 +105,7 @@ def elsewhere(silent: float) -> Holder:
 def test_a_second_process_is_refused_and_told_of_the_first(
     place: Place, other: subprocess.Popen[str]
 ) -> None:
-    says = rf"'small' is being run by process {other.pid} on {socket.gethostname()}, heard of"
+    says = rf"'small' is being run by process {other.pid} on {socket.gethostname()}, last heard"
     for _ in range(2):
         with pytest.raises(InputError, match=says), place.lease():
             pytest.fail("two drivers of one study")
@@ -139,7 +139,7 @@ def test_a_lease_is_free_again_at_the_end_even_of_a_failure(place: Place) -> Non
 def test_a_holder_elsewhere_keeps_it_while_it_is_heard_of(place: Place) -> None:
     place.put(elsewhere(silent=59))
     with (
-        pytest.raises(InputError, match=r"on far, heard of (59|60) s ago; wait for it"),
+        pytest.raises(InputError, match=r"on far, last heard from (59|60) s ago; wait for it"),
         place.lease(),
     ):
         pytest.fail("two drivers of one study")

@@ -178,10 +178,10 @@ def test_a_torn_checkpoint_is_named(shape: Shape, tokens: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("contents", "says"),
     [
-        ({"version": 3}, "its version is 3, and not 2"),
-        ({}, "its version is None, and not 2"),
+        ({"version": 3}, "its version is 3, not 2"),
+        ({}, "its version is None, not 2"),
         ({"version": 2, "pack": "{}"}, "validation errors for PackSpec"),
-        ([1, 2], "can be read"),
+        ([1, 2], "cannot be read"),
     ],
     ids=str,
 )
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_program_is_named(
 ) -> None:
     spec = pack(shape, tokens, members(VARIED[0]), checkpoint=tmp_path / "pack.pt")
     torch.save(contents, tmp_path / "pack.pt")
-    with pytest.raises(RunError, match=rf"pack\.pt: is no checkpoint.*{says}.*remove the file"):
+    with pytest.raises(RunError, match=rf"pack\.pt: .*{says}.*remove the file"):
         start_pack(spec)
 
 
