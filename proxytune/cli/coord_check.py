@@ -44,9 +44,9 @@ def coord_check(
     as_json: bool,
     **where: Any,
 ) -> None:
-    """Train a few steps at several shapes, and hold every slope against the theory.
+    """Train a few steps at several shapes, and compare every slope with the theory.
 
-    Exits with 1 if the first parameterization fails; the others are there to compare with.
+    Exits with 1 if the first parameterization fails; the others are for comparison.
     """
     document = _of_study(study, axis) if study else {}
     given = {"steps": steps, "seeds": seeds, "values": values and values.split(",")}

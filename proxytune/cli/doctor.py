@@ -20,7 +20,7 @@ from proxytune.doctor import examine
 )
 @as_json
 def doctor(home: Path, as_json: bool) -> None:
-    """Say what this machine has, what is missing, and how to mend it."""
+    """Say what this machine has, what is missing, and how to fix it."""
     findings = examine(home)
     healthy = all(finding.ok for finding in findings)
     if as_json:
@@ -29,6 +29,6 @@ def doctor(home: Path, as_json: bool) -> None:
         console = Console(highlight=False)
         for finding in findings:
             mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
-            mend = "" if finding.ok else f"  mend: {finding.mend}"
-            console.print(f"{mark}  {finding.name:<12}{finding.found}{mend}")
+            fix = "" if finding.ok else f"  fix: {finding.mend}"
+            console.print(f"{mark}  {finding.name:<12}{finding.found}{fix}")
     raise SystemExit(0 if healthy else 1)

@@ -25,7 +25,7 @@ STAYS = {
 
 @click.group()
 def evidence() -> None:
-    """Measure whether the optimal base hyperparameter stays put."""
+    """Measure whether the best base hyperparameters stay in place."""
 
 
 @evidence.command()
@@ -35,7 +35,7 @@ def evidence() -> None:
 @as_json
 @stores
 def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
-    """Run the evidence of FILE, or go on with it, and show what it found."""
+    """Run the evidence of FILE, or resume it, and show the findings."""
     load_evidence(file)  # tells its mistakes before anything heavy is loaded
     from proxytune.workflows.evidence import run_evidence
     from proxytune.workflows.workspace import Workspace

@@ -15,7 +15,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 YAML_FILE = click.Path(dir_okay=False, path_type=Path)
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document; all else goes to stderr."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document; everything else goes to stderr.",
 )
 
 address = click.option(

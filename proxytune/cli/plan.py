@@ -47,7 +47,7 @@ def plan(
     as_json: bool,
     home: Path,
 ) -> None:
-    """Say what proxies of a few sizes would cost, and which one to take."""
+    """Show what tuning on proxies of several sizes would cost, and suggest one."""
     if write is not None:
         _require_new(write)
     from proxytune.workflows.plan import make_plan, study_yaml, write_study

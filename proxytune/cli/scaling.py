@@ -28,7 +28,7 @@ from proxytune.scaling.report import multiplier_report
 @click.option("--depth-alpha", type=float, help="1 or 0.5; default: 1.")
 @as_json
 def scaling(base: Path, target: Path, as_json: bool, **options: Any) -> None:
-    """Print what every setting of BASE is multiplied by at TARGET."""
+    """Print the multipliers of all settings from BASE to TARGET."""
     given = {name: value for name, value in options.items() if value is not None}
     parameterization = validate(Parameterization, given, "option")
     shapes = load_shape(base), load_shape(target)

@@ -45,7 +45,7 @@ def create(file: Path, no_run: bool, as_json: bool, **where: Any) -> None:
 @as_json
 @stores
 def run(name: str, as_json: bool, **where: Any) -> None:
-    """Run a study, or go on with one that was stopped."""
+    """Run a study, or resume one that was stopped."""
     from proxytune.workflows.studies import find_study
 
     workspace = _workspace(where)
@@ -80,7 +80,7 @@ def list_(as_json: bool, **where: Any) -> None:
 @as_json
 @stores
 def sync(name: str, as_json: bool, **where: Any) -> None:
-    """Give MLflow and Parquet the trials that they lack."""
+    """Add missing trials to MLflow and Parquet."""
     from proxytune.workflows.studies import sync_study
 
     report = sync_study(_workspace(where), name)
