@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from proxytune.cli.main import main
 from proxytune.home import Home
+from proxytune.patience import Patience
 
 COMMAND = (sys.executable, "-c", "from proxytune.cli.main import main; main()")
 """For a process of its own; what the installed script does."""
@@ -42,10 +43,13 @@ TARGET: dict[str, Any] = {
 }
 
 
-def proxytune(*arguments: str | Path, answer: str = "") -> Result:
+def proxytune(
+    *arguments: str | Path, answer: str = "", patience: Patience | None = None
+) -> Result:
     """What the command printed and its exit code. Raises what it did not turn into words."""
     runner = CliRunner(env=ENVIRONMENT | {"PROXYTUNE_HOME": None})
-    return runner.invoke(main, [*map(str, arguments)], input=answer, catch_exceptions=False)
+    words = [*map(str, arguments)]
+    return runner.invoke(main, words, input=answer, catch_exceptions=False, obj=patience)
 
 
 def write_yaml(path: Path, document: object) -> Path:

@@ -20,6 +20,7 @@ ROOMS = {
     "libraries": "errors",
     "home": "errors",
     "files": "errors",
+    "patience": "",
     "config": "__version__ errors",
     "packs": "config",
     "scaling": "errors config",
@@ -27,18 +28,18 @@ ROOMS = {
     "models": "errors config scaling",
     "training": "errors files config packs scaling data models",
     "execution": "__init__ errors files config packs",
-    "storage": "errors libraries packs",
+    "storage": "errors libraries patience packs",
     "search": "errors config packs storage",
-    "records": "errors files config packs",
+    "records": "errors files patience config packs",
     "plan": "errors config packs",
     "transfer": "errors files config packs scaling plan",
     "coordinates": "config scaling data models",
     "evidence": "config packs scaling",
     "doctor": "home libraries",
-    "workflows": "__version__ errors libraries home files config packs scaling data models "
-    "training execution storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors libraries home config packs scaling search records coordinates "
-    "evidence transfer plan doctor workflows",
+    "workflows": "__version__ errors libraries home files patience config packs scaling data "
+    "models training execution storage search records transfer coordinates evidence plan",
+    "cli": "__version__ errors libraries home patience config packs scaling search records "
+    "coordinates evidence transfer plan doctor workflows",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 

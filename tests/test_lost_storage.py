@@ -11,12 +11,11 @@ from optuna.storages import RDBStorage
 from proxytune.cli.progress import StudyProgress
 from proxytune.errors import RunError
 from proxytune.packs.trial import TrialRecord, TrialResult
-from proxytune.records import recorder
+from proxytune.patience import Patience
 from proxytune.records.parquet import read_trials
 from proxytune.search.report import StudyReport
 from proxytune.search.source import Progress
 from proxytune.search.study import delete_study, study_names
-from proxytune.storage import outage
 from proxytune.workflows.studies import create_study, run_study
 from proxytune.workflows.workspace import Workspace
 from tests.commands import TINY, proxytune, write_yaml
@@ -148,9 +147,9 @@ def test_a_run_goes_on_when_a_connection_breaks_in_the_middle_of_a_commit(
 
 
 def test_a_run_that_loses_its_storage_again_and_again_ends(
-    workspace: Workspace, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, postgres: Postgres
 ) -> None:
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 1)
+    workspace.patience = Patience(sink=1)
     watch = Watch(lambda: Breaking(workspace, postgres, 1, after=False))
     with pytest.raises(RunError) as ended:
         run_study("tiny", workspace, watch)
@@ -164,8 +163,6 @@ def test_a_database_that_does_not_come_back_ends_the_command_in_one_line(
     databases: Databases,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 1)
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 1)
     watch, show = Watch(lambda: postgres.stop("immediate")), StudyProgress.__call__
 
     def show_and_watch(progress: StudyProgress, news: Progress) -> None:
@@ -176,7 +173,7 @@ def test_a_database_that_does_not_come_back_ends_the_command_in_one_line(
     with monkeypatch.context() as watched:
         watched.setattr(StudyProgress, "__call__", show_and_watch)
         try:
-            ended = proxytune(*command)
+            ended = proxytune(*command, patience=Patience(storage=1, sink=1))
         finally:
             postgres.start()
     assert ended.exit_code == 1

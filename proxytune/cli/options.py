@@ -9,6 +9,7 @@ import click
 
 from proxytune.config.base import Report
 from proxytune.home import ADDRESS, DEFAULT_HOME, HOME, STORAGE, TRACKING_URI
+from proxytune.patience import Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,6 +57,11 @@ def stores(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def patience() -> Patience:
+    """How long stores are waited for: click's `obj`, for those who call `main` themselves."""
+    return click.get_current_context().find_object(Patience) or Patience()
 
 
 def print_json(result: Report | dict[str, Any] | Sequence[Report | dict[str, Any]]) -> None:

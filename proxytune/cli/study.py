@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
+from proxytune.cli.options import YAML_FILE, address, as_json, patience, print_json, stores, warn
 from proxytune.cli.progress import StudyProgress
 from proxytune.cli.tables import loss, number, table_of
 from proxytune.config.load import load_study
@@ -124,7 +124,7 @@ def delete(name: str, **where: Any) -> None:
 def _workspace(where: dict[str, Any]) -> "Workspace":
     from proxytune.workflows.workspace import Workspace
 
-    return Workspace(**where, remark=warn)
+    return Workspace(**where, remark=warn, patience=patience())
 
 
 def _run(workspace: "Workspace", study: "Study", quiet: bool) -> "StudyReport":

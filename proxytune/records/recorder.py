@@ -12,19 +12,11 @@ from threading import Event, Thread
 from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
 from proxytune.packs.trial import TrialRecord
+from proxytune.patience import Patience
 from proxytune.records.sink import RecordSink
 
 Read = Callable[[Sequence[int]], Sequence[TrialRecord]]
 """Returns the records of finished trials, given their numbers. Several threads call it."""
-
-LINGER_SECONDS = 1.0
-"""Trials that finish within this time are delivered together."""
-RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 30.0
-"""Pause between attempts: the first, doubled each time, and the longest."""
-PATIENCE_SECONDS = 15.0
-"""At the end of a run, how long to wait for a sink that makes no progress."""
-LONGEST_WAIT_SECONDS = 60.0
-"""At the end of a run, how long to wait in total for sinks that do make progress."""
 
 
 class Delivery:
@@ -98,11 +90,13 @@ class Recorder:
         sinks: Iterable[RecordSink],
         finished: Iterable[int],
         read: Read,
+        patience: Patience = Patience(),
     ) -> None:
         """`finished` are the earlier trials; each sink gets those that it does not have."""
         self._finished, self._ending = list(finished), Event()
+        self._patience = patience
         self._threads = [
-            _DeliveryThread(Delivery(sink, study, self._finished, read), self._ending)
+            _DeliveryThread(Delivery(sink, study, self._finished, read), self._ending, patience)
             for sink in sinks
         ]
         for thread in self._threads:
@@ -142,8 +136,8 @@ class Recorder:
         while thread.is_alive():
             thread.join(0.1)
             now = time.monotonic()
-            stuck = now - max(began, thread.progress) > PATIENCE_SECONDS
-            if stuck or now - began > LONGEST_WAIT_SECONDS:
+            stuck = now - max(began, thread.progress) > self._patience.sink
+            if stuck or now - began > self._patience.all_sinks:
                 thread.dismissed = True
                 break
         if thread.mistake is not None:
@@ -157,10 +151,10 @@ class Recorder:
 class _DeliveryThread(Thread):
     """Delivers to one sink, waits for more trials, and retries when the sink fails."""
 
-    def __init__(self, delivery: Delivery, ending: Event) -> None:
+    def __init__(self, delivery: Delivery, ending: Event, patience: Patience) -> None:
         # A daemon, so that a store that never answers cannot keep the process alive.
         super().__init__(name=f"delivery to {delivery.sink}", daemon=True)
-        self.delivery, self._ending = delivery, ending
+        self.delivery, self._ending, self._patience = delivery, ending, patience
         self.progress = time.monotonic()
         self.complete = False
         """What to pass to `close` at the end."""
@@ -184,16 +178,16 @@ class _DeliveryThread(Thread):
         return self.trouble
 
     def _deliver(self) -> None:
-        pause = RETRY_SECONDS
+        pause = self._patience.retry
         while not (self.done or self.dismissed):
             try:
                 self._advance()
-                self.trouble, pause = None, RETRY_SECONDS
+                self.trouble, pause = None, self._patience.retry
             except RunError as error:
                 self.trouble = str(error)
                 if self._ending.wait(pause):
-                    time.sleep(RETRY_SECONDS)
-                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+                    time.sleep(self._patience.retry)
+                pause = min(2 * pause, self._patience.longest_retry)
 
     def _advance(self) -> None:
         # Read first, so that trials that finished before the end are delivered.
@@ -203,7 +197,7 @@ class _DeliveryThread(Thread):
             if self.delivery.added > added:
                 self.progress = time.monotonic()
         elif not ending:
-            self._ending.wait(LINGER_SECONDS)
+            self._ending.wait(self._patience.linger)
         else:
             self.delivery.sink.close(complete=self.complete)
             self.done = True

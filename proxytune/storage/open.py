@@ -10,12 +10,13 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from proxytune.errors import InputError, masked
 from proxytune.libraries import not_installed
+from proxytune.patience import Patience
 from proxytune.storage.journal import Journal
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def open_storage(journal: Path, url: str | None) -> BaseStorage:
+def open_storage(journal: Path, url: str | None, patience: Patience = Patience()) -> BaseStorage:
     """The journal, which is made if it does not exist, or the database at `url`.
 
     Raises InputError for a database that cannot be used; the message holds no password. If the
@@ -38,7 +39,7 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
     # Not with a journal: SQLAlchemy takes about as long to import as Optuna.
     from proxytune.storage.outage import outlast
 
-    outlast(storage.engine)
+    outlast(storage.engine, patience.storage)
     return storage
 
 

@@ -12,22 +12,24 @@ from sqlalchemy.exc import IntegrityError
 
 from proxytune.errors import StorageLost
 
-PATIENCE_SECONDS = 60.0
-"""How long a database may be unreachable."""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 """Pause between attempts to connect: the first, doubled each time, and the longest."""
 
 
-def outlast(engine: Engine) -> None:
-    """Makes the engine wait for its database, and raise StorageLost for errors."""
-    event.listen(engine, "do_connect", _Connector())
+def outlast(engine: Engine, patience: float) -> None:
+    """Makes the engine wait for its database, and raise StorageLost for errors.
+
+    `patience` is how many seconds the database may be unreachable.
+    """
+    event.listen(engine, "do_connect", _Connector(patience))
     event.listen(engine, "handle_error", _lost)
 
 
 class _Connector:
     """Connects as soon as the database is reachable. Called by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self._away_since: float | None = None
         """Shared by all threads, so that they wait once and not one after another."""
 
@@ -39,7 +41,7 @@ class _Connector:
             try:
                 connection = dialect.connect(*arguments, **options)
             except dialect.loaded_dbapi.OperationalError as error:
-                if _refuses(error) or self._seconds_away() > PATIENCE_SECONDS:
+                if _refuses(error) or self._seconds_away() > self._patience:
                     raise
             else:
                 self._away_since = None

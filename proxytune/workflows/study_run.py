@@ -40,7 +40,11 @@ class StudyRun:
         study = self._study
         complete = study.completed is not None
         self._recorder = Recorder(
-            study.spec, self._workspace.sinks(), study.finished(), study.records
+            study.spec,
+            self._workspace.sinks(),
+            study.finished(),
+            study.records,
+            self._workspace.patience,
         )
         try:
             if not complete:

@@ -15,6 +15,7 @@ from proxytune.config.experiment import ExperimentSpec
 from proxytune.errors import RunError
 from proxytune.home import ADDRESS, DEFAULT_HOME, HOME, STORAGE, TRACKING_URI, Home
 from proxytune.packs.ports import Executor
+from proxytune.patience import Patience
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -42,6 +43,7 @@ class Workspace:
         *,
         address: str | None = None,
         remark: Callable[[str], object] = warnings.warn,
+        patience: Patience = Patience(),
     ) -> None:
         """Raises InputError for a tracking URI of a kind that MLflow does not know.
 
@@ -50,12 +52,14 @@ class Workspace:
         tracking_uri: MLflow; else $MLFLOW_TRACKING_URI, else the SQLite store in home.
         address: the Ray cluster to join; else $RAY_ADDRESS, else one of this machine's own.
         remark: told what a user should know, but nothing failed for.
+        patience: how long stores that are away are waited for.
         """
         self.home = Path(home or os.environ.get(HOME) or DEFAULT_HOME)
         self.storage = storage or os.environ.get(STORAGE) or None
         self.tracking_uri = tracking_uri or os.environ.get(TRACKING_URI) or None
         self.address = address or os.environ.get(ADDRESS) or None
         self.remark = remark
+        self.patience = patience
         if self.tracking_uri and not self.tracking_uri.startswith(USUAL_TRACKING_URIS):
             from proxytune.records.mlflow import require_tracking_uri
 
@@ -132,4 +136,4 @@ class Workspace:
         """Optuna's storage, made if need be."""
         from proxytune.storage.open import open_storage
 
-        return open_storage(self.paths.journal, self.storage)
+        return open_storage(self.paths.journal, self.storage, self.patience)

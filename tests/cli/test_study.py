@@ -3,7 +3,6 @@
 import json
 import threading
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import optuna
@@ -12,11 +11,11 @@ import pytest
 from mlflow import MlflowClient
 
 from proxytune.errors import InputError, RunError
-from proxytune.search import study as stored
 from proxytune.search.source import Progress
 from proxytune.search.study import SPEC, Study
 from proxytune.storage.lease import LEASE, Holder, Lease
-from proxytune.workflows.studies import create_study, run_study, sync_study
+from proxytune.workflows.studies import create_study, sync_study
+from proxytune.workflows.study_run import StudyRun
 from proxytune.workflows.workspace import Workspace
 from tests.commands import TARGET, proxytune, values_in_stores, write_yaml
 
@@ -74,10 +73,8 @@ def test_an_export_holds_every_trial(ending: str, home: Path, tmp_path: Path) ->
 
 
 def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
-    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study_file: Path, tmp_path: Path
 ) -> None:
-    # Asks before each step, and not only after a silence; so that no test has to be silent.
-    monkeypatch.setattr(stored, "Lease", partial(Lease, stale=0.0))
     workspace = Workspace(tmp_path / "home")
     made = create_study(workspace, study_file)
 
@@ -88,8 +85,10 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
             number = storage.get_study_id_from_name("tiny")
             storage.set_study_user_attr(number, LEASE, far.text())
 
-    with pytest.raises(RunError, match=r"process \d+ on far has taken it over"):
-        run_study("tiny", workspace, take)
+    # Asks before each step, and not only after a silence; so that no test has to be silent.
+    lease = Lease(workspace.optuna, "tiny", stale=0.0)
+    with lease, pytest.raises(RunError, match=r"process \d+ on far has taken it over"):
+        StudyRun(workspace, made, lease, take).finish()
     assert made.completed is None
     assert len(made.finished()) == 2
     # Who has it now also closes what records it. As a process ends, so do its delivery threads.
@@ -99,7 +98,6 @@ def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
     client = MlflowClient(workspace.mlflow_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert "KILLED" not in {run.info.status for run in runs}
-    monkeypatch.undo()
     with pytest.raises(InputError, match="on far, last heard from"):
         sync_study(workspace, "tiny")
 

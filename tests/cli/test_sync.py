@@ -1,4 +1,4 @@
-"""Workspace that were away, or that lost something, are given what they lack."""
+"""Stores that were away, or that lost something, are given what they lack."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from proxytune.home import Home
-from proxytune.records import recorder as of_recorder
+from proxytune.patience import Patience
 from tests.commands import proxytune, values_in_stores
 from tests.servers import free_port
 
@@ -78,19 +78,21 @@ def test_syncing_tells_what_each_store_has(own_home: Path) -> None:
     assert mlflow.endswith("mlflow.db: 4 trials, 0 of them added")
 
 
+IMPATIENT = Patience(sink=1.0)
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_recorder, "PATIENCE_SECONDS", 1.0)
+def without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_retries")
 def test_a_study_whose_mlflow_is_away_ends_well_with_one_notice(
     study_file: Path, tmp_path: Path
 ) -> None:
     home, away = tmp_path / "home", f"http://127.0.0.1:{free_port()}"
     where = ("--home", home, "--tracking-uri", away)
-    result = proxytune("study", "create", study_file, "--json", *where)
+    result = proxytune("study", "create", study_file, "--json", *where, patience=IMPATIENT)
     assert (result.exit_code, json.loads(result.stdout)["state"]) == (0, "complete")
     told = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert told[-1] == (
@@ -111,7 +113,7 @@ def test_a_study_whose_mlflow_is_away_ends_well_with_one_notice(
     assert stores["optuna"] == stores["mlflow"] == stores["parquet"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_retries")
 def test_a_study_whose_parquet_cannot_be_written_is_complete_and_fails(
     study_file: Path, tmp_path: Path
 ) -> None:
@@ -119,7 +121,8 @@ def test_a_study_whose_parquet_cannot_be_written_is_complete_and_fails(
     home, away = tmp_path / "home", f"http://127.0.0.1:{free_port()}"
     home.mkdir()
     (home / "parquet").write_text("in the way")
-    result = proxytune("study", "create", study_file, "--home", home, "--tracking-uri", away)
+    where = ("--home", home, "--tracking-uri", away)
+    result = proxytune("study", "create", study_file, *where, patience=IMPATIENT)
     assert result.exit_code == 1
     error = result.stderr.splitlines()[-1]
     assert error.startswith(f"Error: {home / 'parquet' / 'trials' / 'study=tiny'}: cannot be wri")
@@ -132,7 +135,7 @@ def test_a_study_whose_parquet_cannot_be_written_is_complete_and_fails(
     assert stores["optuna"] == stores["mlflow"] == stores["parquet"]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_retries")
 def test_a_transfer_whose_mlflow_is_away_keeps_its_result_with_one_notice(
     own_home: Path, target_file: Path
 ) -> None:

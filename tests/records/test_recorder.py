@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from proxytune.config.study import StudySpec
 from proxytune.errors import RunError
 from proxytune.packs.trial import TrialRecord
-from proxytune.records import recorder as of_recorder
+from proxytune.patience import Patience
 from proxytune.records.recorder import Recorder
 from proxytune.records.sink import RecordSink
 from tests.records.examples import study, trial
@@ -17,15 +18,8 @@ from tests.records.examples import study, trial
 STUDY = study("followed")
 
 
-@pytest.fixture(autouse=True)
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LINGER_SECONDS", "RETRY_SECONDS", "LONGEST_RETRY_SECONDS"):
-        monkeypatch.setattr(of_recorder, name, 0.005)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_recorder, "PATIENCE_SECONDS", 1.0)
+HURRIED = Patience(linger=0.005, retry=0.005, longest_retry=0.005)
+IMPATIENT = replace(HURRIED, sink=0.5)
 
 
 class Store:
@@ -69,11 +63,13 @@ class Store:
             raise RunError("the store is down")
 
 
-def recorder(*sinks: RecordSink, before: Sequence[int] = ()) -> Recorder:
+def recorder(
+    *sinks: RecordSink, before: Sequence[int] = (), patience: Patience = HURRIED
+) -> Recorder:
     def read(numbers: Sequence[int]) -> list[TrialRecord]:
         return [trial(STUDY, number) for number in numbers]
 
-    return Recorder(STUDY, sinks, before, read)
+    return Recorder(STUDY, sinks, before, read, patience)
 
 
 def test_a_sink_gets_what_it_lacks_in_the_order_of_finishing() -> None:
@@ -121,12 +117,11 @@ def test_what_a_sink_fails_with_is_told_once() -> None:
     running.finish(complete=True)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("first", [1, 2], ids=["from the start", "after it was opened"])
 def test_a_sink_that_never_comes_back_is_left_and_the_others_are_whole(first: int) -> None:
     gone, well = Store(), Store()
     gone.down = range(first, 1_000_000)
-    running = recorder(gone, well)
+    running = recorder(gone, well, patience=IMPATIENT)
     running.add(range(10))
     (left,) = running.finish(complete=True)
     assert (left.sink, left.finished, left.reason) == (gone, 10, "the store is down")
@@ -137,7 +132,6 @@ def test_a_sink_that_never_comes_back_is_left_and_the_others_are_whole(first: in
     assert gone.attempts <= attempts + 1
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_sink_that_does_not_answer_is_left() -> None:
     asked, answer = Event(), Event()
 
@@ -147,7 +141,7 @@ def test_a_sink_that_does_not_answer_is_left() -> None:
             answer.wait()
             return ()
 
-    running = recorder(Silent())
+    running = recorder(Silent(), patience=IMPATIENT)
     running.add(range(10))
     asked.wait()
     (left,) = running.finish(complete=True)
@@ -159,28 +153,26 @@ def test_a_slow_sink_delays_neither_who_adds_nor_the_other_sinks() -> None:
     slow, well = Store(), Store()
     slow.seconds = 0.1
     running = recorder(slow, well)
-    running.add(range(100))
-    _await(lambda: len(well.numbers) == 100)
-    assert len(slow.numbers) < 100
+    running.add(range(40))
+    _await(lambda: len(well.numbers) == 40)
+    assert len(slow.numbers) < 40
     assert running.finish(complete=True) == []
-    assert slow.numbers == list(range(100))
+    assert slow.numbers == list(range(40))
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_sink_that_makes_progress_is_waited_for() -> None:
     slow = Store()
-    slow.seconds = 0.4
-    running = recorder(slow)
-    running.add(range(20))
+    slow.seconds = 0.3
+    running = recorder(slow, patience=IMPATIENT)
+    running.add(range(12))
     assert running.finish(complete=True) == []
-    assert slow.numbers == list(range(20))
+    assert slow.numbers == list(range(12))
 
 
-def test_no_sink_is_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_recorder, "LONGEST_WAIT_SECONDS", 0.3)
+def test_no_sink_is_waited_for_without_end() -> None:
     slow = Store()
     slow.seconds = 0.05
-    running = recorder(slow)
+    running = recorder(slow, patience=replace(HURRIED, all_sinks=0.3))
     running.add(range(10_000))
     (left,) = running.finish(complete=True)
     assert (left.finished, left.reason) == (10_000, None)

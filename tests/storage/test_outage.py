@@ -10,8 +10,8 @@ import pytest
 from optuna.storages import RDBStorage
 
 from proxytune.errors import StorageLost
+from proxytune.patience import Patience
 from proxytune.search.study import Study, delete_study, study_names
-from proxytune.storage import outage
 from proxytune.storage.lease import LEASE, Holder, Lease
 from proxytune.storage.open import exchange, open_storage
 from tests.servers import Databases, Postgres
@@ -23,9 +23,15 @@ Ask = Callable[[], object]
 
 
 @pytest.fixture
-def storage(databases: Databases, tmp_path: Path) -> RDBStorage:
+def patience() -> float:
+    """How long the server is waited for, in seconds."""
+    return Patience().storage
+
+
+@pytest.fixture
+def storage(databases: Databases, tmp_path: Path, patience: float) -> RDBStorage:
     """An open one, which holds the study `away`."""
-    storage = open_storage(tmp_path / "journal", databases.optuna)
+    storage = open_storage(tmp_path / "journal", databases.optuna, Patience(storage=patience))
     assert isinstance(storage, RDBStorage)
     if "away" in study_names(storage):
         delete_study(storage, "away")
@@ -58,10 +64,10 @@ def test_a_server_that_is_away_is_waited_for(
     assert 2 < monotonic() - began < 20
 
 
+@pytest.mark.parametrize("patience", [1])
 def test_what_one_has_waited_for_in_vain_the_next_need_not(
-    storage: RDBStorage, away: Callable[[float], Thread], monkeypatch: pytest.MonkeyPatch
+    storage: RDBStorage, away: Callable[[float], Thread]
 ) -> None:
-    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 1)
     back = away(4)
     began = monotonic()
     for _ in range(5):
@@ -122,13 +128,7 @@ def test_an_attribute_that_is_there_already_is_no_lost_storage(storage: RDBStora
 
 
 @pytest.mark.parametrize("patience", [60, 1])
-def test_a_lease_outlives_an_outage(
-    storage: RDBStorage,
-    away: Callable[[float], Thread],
-    monkeypatch: pytest.MonkeyPatch,
-    patience: float,
-) -> None:
-    monkeypatch.setattr(outage, "PATIENCE_SECONDS", patience)
+def test_a_lease_outlives_an_outage(storage: RDBStorage, away: Callable[[float], Thread]) -> None:
     with Lease(storage, "away", beat=0.2, stale=60) as lease:
         back = away(5)
         back.join()
