@@ -30,7 +30,7 @@ FORBIDDEN = ("Traceback", "s3cret")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, help="Of the first round's faults.")
 @click.option(
-    "--embedded", is_flag=True, help="Workspace and a cluster as on a laptop, without servers."
+    "--embedded", is_flag=True, help="Stores and a cluster as on a laptop, without servers."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def main(rounds: int, seed: int, embedded: bool, as_json: bool) -> None:

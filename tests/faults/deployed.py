@@ -24,7 +24,7 @@ ATTEMPTS = 5
 
 PROGRESS = """
     SELECT (SELECT count(*) FROM study_user_attributes a
-            WHERE a.study_id = s.study_id AND a.key = 'proxytune.config'),
+            WHERE a.study_id = s.study_id AND a.key = 'proxytune.spec'),
            (SELECT count(*) FROM trials t
             WHERE t.study_id = s.study_id AND t.state NOT IN ('RUNNING', 'WAITING'))
     FROM studies s WHERE s.study_name = %s
