@@ -1,6 +1,7 @@
 """proxytune evidence: run, stopped and gone on with, refused, recorded."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,25 @@ def run(folder: Path, text: Path, *options: str, **changes: object) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
+@pytest.fixture(scope="module")
+def finished(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with a run to its end, and what `--json` printed. Not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, run(folder, text_file, "--json")
+
+
+@pytest.fixture
+def folder(finished: tuple[Path, Result], tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copytree(finished[0], tmp_path / "finished"))
+
+
 def data_set(folder: Path) -> DataSet:
     return DataSet(folder / "home/parquet", "evidence", "evidence", "tiny", EVIDENCE)
 
 
-def test_evidence_is_found_written_and_recorded(tmp_path: Path, text_file: Path) -> None:
-    done = run(tmp_path, text_file, "--json")
+def test_evidence_is_found_written_and_recorded(finished: tuple[Path, Result]) -> None:
+    folder, done = finished
     assert done.exit_code == 0, done.stderr
     document = json.loads(done.stdout)
     assert set(document["parameterizations"]) == {"gqa-mup", "gqa-mup:kv_rule=none"}
@@ -59,63 +73,61 @@ def test_evidence_is_found_written_and_recorded(tmp_path: Path, text_file: Path)
     assert document["n_seeds"] == 2
     (pair,) = document["paired"]
     assert pair["loss_difference"]["repeat 1"] == {"value": 0, "low": 0, "high": 0}
-    folder = tmp_path / "home/evidence/tiny"
-    assert json.loads((folder / "evidence.json").read_text()) == document
-    assert (folder / "evidence.png").stat().st_size > 10_000
-    assert data_set(tmp_path).read().num_rows == 2 * 2 * 2 * 5
-    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlflow.db")
+    written = folder / "home/evidence/tiny"
+    assert json.loads((written / "evidence.json").read_text()) == document
+    assert (written / "evidence.png").stat().st_size > 10_000
+    assert data_set(folder).read().num_rows == 2 * 2 * 2 * 5
+    client = MlflowClient(f"sqlite:///{folder}/home/mlflow.db")
     (experiment,) = client.search_experiments(filter_string="name = 'proxytune evidence'")
     (recorded,) = client.search_runs([experiment.experiment_id])
     drift = document["parameterizations"]["gqa-mup"]["drift_octaves"]["value"]
     assert recorded.data.metrics["gqa-mup/drift_octaves"] == pytest.approx(drift)
 
 
-def test_what_is_trained_is_not_trained_again(tmp_path: Path, text_file: Path) -> None:
-    whole = json.loads(run(tmp_path, text_file, "--json").stdout)
-    lost = data_set(tmp_path).partition / "part-00003.parquet"
+def test_what_is_trained_is_not_trained_again(
+    finished: tuple[Path, Result], folder: Path, text_file: Path
+) -> None:
+    lost = data_set(folder).partition / "part-00003.parquet"
     kept = {part: part.stat().st_mtime_ns for part in lost.parent.glob("*") if part != lost}
     lost.unlink()
-    again = run(tmp_path, text_file, "--json")
-    assert json.loads(again.stdout) == whole
+    again = run(folder, text_file, "--json")
+    assert json.loads(again.stdout) == json.loads(finished[1].stdout)
     assert again.stderr.count("seed") == 1
     assert lost.exists()
     assert kept == {part: part.stat().st_mtime_ns for part in kept}
 
 
 def test_another_definition_of_the_name_is_refused_or_starts_anew(
-    tmp_path: Path, text_file: Path
+    folder: Path, text_file: Path
 ) -> None:
-    run(tmp_path, text_file)
-    refused = run(tmp_path, text_file, seeds=1)
+    refused = run(folder, text_file, seeds=1)
     assert refused.exit_code == 2
     assert "with another definition; choose another name, or start anew with --fresh" in (
         refused.stderr
     )
-    assert data_set(tmp_path).read().num_rows == 40
-    assert run(tmp_path, text_file, "--fresh", seeds=1).exit_code == 0
-    assert data_set(tmp_path).read().num_rows == 20
+    assert data_set(folder).read().num_rows == 40
+    assert run(folder, text_file, "--fresh", seeds=1).exit_code == 0
+    assert data_set(folder).read().num_rows == 20
 
 
-def test_seeds_may_be_added(tmp_path: Path, text_file: Path) -> None:
-    run(tmp_path, text_file)
-    more = run(tmp_path, text_file, "--json", seeds=3)
+def test_seeds_may_be_added(folder: Path, text_file: Path) -> None:
+    more = run(folder, text_file, "--json", seeds=3)
     assert json.loads(more.stdout)["n_seeds"] == 3
     assert more.stderr.count("seed 2") == more.stderr.count("seed") == 4
-    assert data_set(tmp_path).read().num_rows == 60
+    assert data_set(folder).read().num_rows == 60
 
 
 def test_evidence_that_was_run_for_the_old_statistics_goes_on(
-    tmp_path: Path, text_file: Path
+    folder: Path, text_file: Path
 ) -> None:
     """`old/` was written before intervals were t-intervals and fields were added."""
     old = EvidenceReport.model_validate_json((OLD / "evidence.json").read_text())
     assert (old.intervals, old.n_seeds) == ("bootstrap", 2)
     assert old.parameterizations["gqa-mup"].slope is None
-    run(tmp_path, text_file)
     kept = json.loads((OLD / "spec.json").read_text())
     kept["data"]["text"] = [str(text_file)]
-    (tmp_path / "home/evidence/tiny/spec.json").write_text(json.dumps(kept))
-    assert "seed" not in run(tmp_path, text_file, "--json").stderr
+    (folder / "home/evidence/tiny/spec.json").write_text(json.dumps(kept))
+    assert "seed" not in run(folder, text_file, "--json").stderr
 
 
 def test_divergence_at_every_value_is_a_result(tmp_path: Path, text_file: Path) -> None:
@@ -140,8 +152,8 @@ def test_from_python_the_command_is_a_function(tmp_path: Path, text_file: Path) 
     assert EvidenceReport.model_validate_json(written.read_text()) == report
 
 
-def test_the_table_tells_drift_regret_and_the_pair(tmp_path: Path, text_file: Path) -> None:
-    told = run(tmp_path, text_file).stdout
+def test_the_table_tells_drift_regret_and_the_pair(folder: Path, text_file: Path) -> None:
+    told = run(folder, text_file).stdout
     for words in ("log2 optimum", "octaves in all", "repeat 2", "gqa-mup less"):
         assert words in told, told
 

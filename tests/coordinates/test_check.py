@@ -25,7 +25,7 @@ from proxytune.scaling.rules import HIDDEN_ROLES, KV_RULES, KvRule, Powers, Role
 
 SMALL: dict[str, Any] = {
     "name": "small",
-    "proxy": {"d_model": 64, "n_layers": 1, "n_heads": 8, "n_kv_heads": 4, "seq_len": 64},
+    "proxy": {"d_model": 64, "n_layers": 1, "n_heads": 8, "n_kv_heads": 4, "seq_len": 32},
     "hyperparameters": {"learning_rate": 0.01},
     "parameterizations": ["gqa-mup"],
     "seeds": 2,

@@ -16,7 +16,7 @@ from tests.studies import FIRST, LAST, next_pack, source_of, study_spec, told, t
 from tests.transfer.examples import candidates
 
 
-class Workspace:
+class Stores:
     """The same storage, opened anew as every process does."""
 
     def __init__(self, folder: Path, url: str | None) -> None:
@@ -27,18 +27,18 @@ class Workspace:
 
 
 @pytest.fixture(params=["journal", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     if request.param == "journal":
-        return Workspace(tmp_path, None)
+        return Stores(tmp_path, None)
     if request.param == "sqlite":
-        return Workspace(tmp_path, f"sqlite:///{tmp_path / 'optuna.db'}")
-    stores = Workspace(tmp_path, request.getfixturevalue("databases").optuna)
+        return Stores(tmp_path, f"sqlite:///{tmp_path / 'optuna.db'}")
+    stores = Stores(tmp_path, request.getfixturevalue("databases").optuna)
     for study in optuna.get_all_study_names(stores.open()):
         optuna.delete_study(study_name=study, storage=stores.open())
     return stores
 
 
-def test_a_study_is_found_as_it_was_defined(stores: Workspace) -> None:
+def test_a_study_is_found_as_it_was_defined(stores: Stores) -> None:
     spec = study_spec(sampler="qmc", pruner="median")
     Study.create(stores.open(), spec)
     found = Study(stores.open(), "small")
@@ -46,20 +46,20 @@ def test_a_study_is_found_as_it_was_defined(stores: Workspace) -> None:
     assert (found.name, found.state, found.trials()) == ("small", "created", [])
 
 
-def test_creating_it_again_finds_it(stores: Workspace) -> None:
+def test_creating_it_again_finds_it(stores: Stores) -> None:
     source = source_of(stores.open(), study_spec())
     next_pack(source)
     assert len(Study.create(stores.open(), study_spec()).trials()) == 4
 
 
-def test_the_same_name_with_another_definition_is_refused(stores: Workspace) -> None:
+def test_the_same_name_with_another_definition_is_refused(stores: Stores) -> None:
     Study.create(stores.open(), study_spec())
     with pytest.raises(InputError, match=r"name = 'small'.*proxytune study delete small"):
         Study.create(stores.open(), study_spec(trials=9))
     assert Study(stores.open(), "small").spec == study_spec()
 
 
-def test_an_unknown_name_lists_the_known_ones(stores: Workspace) -> None:
+def test_an_unknown_name_lists_the_known_ones(stores: Stores) -> None:
     with pytest.raises(InputError, match=r"study = 'gone'.*none so far"):
         Study(stores.open(), "gone")
     for name in ("one", "two"):
@@ -68,7 +68,7 @@ def test_an_unknown_name_lists_the_known_ones(stores: Workspace) -> None:
         Study(stores.open(), "gone")
 
 
-def test_a_study_is_created_then_unfinished_then_complete(stores: Workspace) -> None:
+def test_a_study_is_created_then_unfinished_then_complete(stores: Stores) -> None:
     study = Study.create(stores.open(), study_spec())
     assert (study.state, study.completed, study.selection) == ("created", None, None)
     source = source_of(stores.open(), study_spec())
@@ -84,7 +84,7 @@ def test_a_study_is_created_then_unfinished_then_complete(stores: Workspace) -> 
     assert found.completed.utcoffset() is not None
 
 
-def test_trials_come_back_in_every_state(stores: Workspace) -> None:
+def test_trials_come_back_in_every_state(stores: Stores) -> None:
     source = source_of(stores.open(), study_spec(pruner="successive-halving"))
     pack = next_pack(source)
     first = told(pack, FIRST)
@@ -103,7 +103,7 @@ def test_trials_come_back_in_every_state(stores: Workspace) -> None:
     }
 
 
-def test_deleting_a_study_leaves_the_others(stores: Workspace) -> None:
+def test_deleting_a_study_leaves_the_others(stores: Stores) -> None:
     for name in ("one", "two"):
         next_pack(source_of(stores.open(), study_spec(name)))
     delete_study(stores.open(), "one")
@@ -114,12 +114,12 @@ def test_deleting_a_study_leaves_the_others(stores: Workspace) -> None:
     assert next_pack(again).members[0].number == 0
 
 
-def test_a_half_made_study_is_made_whole(stores: Workspace) -> None:
+def test_a_half_made_study_is_made_whole(stores: Stores) -> None:
     optuna.create_study(study_name="small", storage=stores.open())  # and here it was killed
     assert Study.create(stores.open(), study_spec()).spec == study_spec()
 
 
-def test_a_study_of_another_program_is_left_alone(stores: Workspace) -> None:
+def test_a_study_of_another_program_is_left_alone(stores: Stores) -> None:
     foreign = optuna.create_study(study_name="small", storage=stores.open())
     foreign.ask()
     with pytest.raises(InputError, match=r"name = 'small'.*another program"):

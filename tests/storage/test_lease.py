@@ -54,7 +54,7 @@ class Place:
         return Holder.read(kept.get(LEASE))
 
     def put(self, holder: Holder) -> None:
-        """Workspace a holder, whoever has it."""
+        """Stores a holder, whoever has it."""
         storage = self.open()
         study = storage.get_study_id_from_name("small")
         storage.set_study_user_attr(study, LEASE, holder.text())
