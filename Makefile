@@ -1,28 +1,35 @@
 # make quickstart   install into .venv, run the first study and its transfer
+# make quick        format, lint, types, and the tests that take seconds
 # make test         format, lint, types, and all tests but those that need a GPU
 
-VENV := .venv
-PY   := $(VENV)/bin/python
+VENV ?= .venv
 BIN  := $(VENV)/bin
+# constraints-lowest.txt, in a VENV of its own: the lowest versions that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
 # The newest Python of the supported ones that really runs: a shim on the PATH may not.
 HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
     $(shell python$(version) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
 
-.PHONY: install quickstart test check clean
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: install quickstart quick test check clean
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(HOST_PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
 quickstart: install
 	$(BIN)/proxytune study create studies/quickstart.yaml
 	$(BIN)/proxytune transfer --target studies/targets/small.yaml
 
+quick: check
+	$(PYTEST) -m "not slow and not gpu"
+
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 check: install
 	$(BIN)/ruff format --check .
