@@ -1,10 +1,10 @@
 # make quickstart   install into .venv, run the first study and its transfer
 # make quick        format, lint, types, and the tests that take seconds
 # make test         format, lint, types, and all tests but those that need a GPU
+# make lowest       these tests with the lowest versions that pyproject.toml allows
 
 VENV ?= .venv
 BIN  := $(VENV)/bin
-# constraints-lowest.txt, in a VENV of its own: the lowest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 # The newest Python of the supported ones that really runs: a shim on the PATH may not.
 HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
@@ -12,7 +12,7 @@ HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
 
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: install quickstart quick test check clean
+.PHONY: install quickstart quick test tests lowest check clean
 
 install: $(VENV)/.installed
 
@@ -28,8 +28,13 @@ quickstart: install
 quick: check
 	$(PYTEST) -m "not slow and not gpu"
 
-test: check
+test: check tests
+
+tests: install
 	$(PYTEST)
+
+lowest:
+	$(MAKE) tests VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 check: install
 	$(BIN)/ruff format --check .
