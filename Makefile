@@ -10,7 +10,8 @@ CONSTRAINTS ?= constraints.txt
 HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
     $(shell python$(version) -c 'import sys; print(sys.executable)' 2>/dev/null)) python3)
 
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# A file's tests share a worker; the order of files is that of tests/conftest.py.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install quickstart quick test tests lowest check clean
 

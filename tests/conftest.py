@@ -22,6 +22,24 @@ os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the longest tests come first: else one worker ends with them, alone.
+
+    How long a test takes is told by how long it may take.
+    """
+    longest: dict[Path, float] = {}
+    for item in items:
+        longest[item.path] = max(_seconds(item), longest.get(item.path, 0.0))
+    items.sort(key=lambda item: -longest[item.path])
+
+
+def _seconds(item: pytest.Item) -> float:
+    if item.get_closest_marker("slow") is None:
+        return 0.0
+    limit = item.get_closest_marker("timeout")
+    return float(limit.args[0] if limit else item.config.getini("timeout"))
+
+
 @pytest.fixture
 def shape() -> Shape:
     """A decoder small enough for milliseconds, with repeat factor 2."""

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("stage", "rounds"), [(Deployed, 3), (Embedded, 1)])
+@pytest.mark.parametrize(("stage", "rounds"), [(Deployed, 2), (Embedded, 1)])
 def test_studies_under_kills_of_every_kind_end_as_if_nothing_had_been_killed(
     stage: type[Stage], rounds: int
 ) -> None:
