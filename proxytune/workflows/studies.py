@@ -2,17 +2,21 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from proxytune.config.load import load_study, loaded, told
 from proxytune.config.study import StudySpec
-from proxytune.errors import InputError, Interrupted, RunError
+from proxytune.errors import InputError, Interrupted, RunError, StorageLost
 from proxytune.libraries import libraries_in_words
 from proxytune.records.report import SinkReport, SyncReport
 from proxytune.search.report import StudyReport
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.workflows.workspace import Workspace
+
+READS = 3
+"""How often a finished study is read, at most, where its storage is lost each time."""
 
 
 @libraries_in_words()
@@ -83,7 +87,7 @@ def continue_study(workspace: Workspace, study: Study, observe: Observer) -> Stu
             ) from None
         except Interrupted as error:
             raise RunError(f"{error}; go on with: proxytune study run {study.name}") from None
-    return study.report()
+    return _read_report(study)
 
 
 def sync_study(workspace: Workspace, name: str) -> SyncReport:
@@ -122,6 +126,14 @@ def remove_study(workspace: Workspace, name: str) -> None:
             sink.delete(name)
         delete_study(workspace.optuna, name)
         shutil.rmtree(workspace.paths.packs(name), ignore_errors=True)
+
+
+def _read_report(study: Study) -> StudyReport:
+    """The report, read again if the storage is lost meanwhile: reading changes nothing."""
+    for _ in range(READS - 1):
+        with suppress(StorageLost):
+            return study.report()
+    return study.report()
 
 
 def _is_file(text: str) -> bool:

@@ -10,8 +10,8 @@ from proxytune.errors import PackTooLarge
 from proxytune.home import Home
 from proxytune.packs.calibration import Calibration
 from proxytune.packs.pack import Evaluation
+from proxytune.training import pack
 from proxytune.training.pack import PackTrainer
-from proxytune.workflows import workspace
 from tests.commands import TINY, proxytune, write_yaml
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def test_a_measurement_that_cannot_be_read_is_made_again(
 def test_memory_that_ends_is_no_crash_and_is_remembered(
     auto_file: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "start_pack", Limited)
+    monkeypatch.setattr(pack, "start_pack", Limited)
     home = tmp_path / "home"
     explicit = TINY | {"name": "explicit", "data": {"text": str(text_file)}}
     study = write_yaml(tmp_path / "explicit.yaml", explicit)
