@@ -12,8 +12,8 @@ from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import PackSource
 from proxytune.search.source import Progress, SearchSource
 from proxytune.search.study import Study
-from tests.fakes import SHAPE, bowl, evaluation
-from tests.packs import TRAINING
+from proxytune.testing.bowls import SHAPE, bowl, evaluation
+from proxytune.testing.packs import TRAINING
 
 SPACE = {
     "learning_rate": {"low": 1e-3, "high": 0.1, "log": True},

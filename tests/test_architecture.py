@@ -40,6 +40,7 @@ ROOMS = {
     "models training execution storage search records transfer coordinates evidence plan",
     "cli": "__version__ errors libraries home patience config packs scaling search records "
     "coordinates evidence transfer plan doctor workflows",
+    "testing": "errors config packs records",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 
@@ -53,6 +54,7 @@ HOMES = {
     "matplotlib": "transfer coordinates evidence",
     "click": "cli",
     "rich": "cli",
+    "pytest": "testing",
 }
 """Library -> the rooms that import it."""
 

@@ -14,9 +14,9 @@ from proxytune.config.shape import Shape
 from proxytune.errors import RunError
 from proxytune.files import LEFT_SECONDS, replace, write_once
 from proxytune.records.parts import write_parquet
+from proxytune.testing.packs import hyperparameters, members, pack
 from proxytune.training.checkpoint import Checkpoint
 from tests.disks import limited_to
-from tests.packs import hyperparameters, members, pack
 
 KB = 1024
 Write = Callable[[Path], object]

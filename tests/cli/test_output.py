@@ -14,8 +14,8 @@ from proxytune.config.load import load_shape, load_study
 from proxytune.config.parameterization import Parameterization
 from proxytune.scaling.report import multiplier_report, projection_report
 from proxytune.search.report import StudyFlops, StudyReport
+from proxytune.testing.records import trial as trial_of
 from tests.commands import proxytune
-from tests.records.examples import trial as trial_of
 from tests.studies import study_spec
 
 STUDIES = Path(__file__).parents[2] / "studies"

@@ -14,7 +14,7 @@ from proxytune.models.parametrize import build_model
 from proxytune.models.roles import parameters
 from proxytune.scaling.projection import project
 from proxytune.scaling.rules import Role
-from tests.packs import hyperparameters
+from proxytune.testing.packs import hyperparameters
 
 SHAPE = Shape(d_model=32, n_layers=2, n_heads=8, n_kv_heads=2, seq_len=16)
 

@@ -12,6 +12,8 @@ from proxytune.errors import InputError
 from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
 from proxytune.execution.local import LocalExecutor
 from proxytune.packs.fixed import FixedPacks
+from proxytune.packs.ports import PackSource
+from proxytune.testing import PackSourceContract
 from proxytune.training.pack import start_pack
 
 DOCUMENT: dict[str, Any] = {
@@ -28,6 +30,11 @@ DOCUMENT: dict[str, Any] = {
 
 def spec(**changes: object) -> EvidenceSpec:
     return validate(EvidenceSpec, DOCUMENT | changes, "evidence.yaml")
+
+
+class TestEvidencePacks(PackSourceContract):
+    def source(self, folder: Path) -> PackSource:
+        return FixedPacks(evidence_packs(spec(), folder, ()))
 
 
 def run(of: EvidenceSpec, tokens: Path, done: Sequence[Point] = ()) -> list[Point]:

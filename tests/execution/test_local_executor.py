@@ -6,8 +6,8 @@ import pytest
 
 from proxytune.execution.local import LocalExecutor
 from proxytune.packs.ports import Executor
-from tests.contracts.executor import ExecutorContract
-from tests.fakes import start_bowl
+from proxytune.testing.bowls import start_bowl
+from proxytune.testing.executor import ExecutorContract
 
 
 class TestLocalExecutor(ExecutorContract):

@@ -15,9 +15,11 @@ from proxytune.errors import Interrupted
 from proxytune.execution.ray.quiet import hush
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor
+from proxytune.testing.bowls import bowl_pack
+from proxytune.testing.executor import FIRST, STEPS, ExecutorContract
+from proxytune.testing.recording import Recording
 from tests.clusters import Cluster
-from tests.contracts.executor import FIRST, STEPS, ExecutorContract
-from tests.fakes import Recording, bowl_pack, start_bowl
+from tests.execution.workers import start_on_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -44,7 +46,7 @@ def joined(cluster: Cluster, execution: ExecutionSpec) -> Executor:
     hush()
     from proxytune.execution.ray.executor import RayExecutor
 
-    return RayExecutor(start_bowl, execution, cluster.address)
+    return RayExecutor(start_on_cluster, execution, cluster.address)
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +257,9 @@ from proxytune.execution.ray.quiet import hush
 hush()
 from proxytune.execution.ray.executor import RayExecutor
 from proxytune.config.execution import ExecutionSpec
-from tests.fakes import Recording, bowl_pack, start_bowl
+from proxytune.testing.bowls import bowl_pack
+from tests.execution.workers import start_on_cluster
+from proxytune.testing.recording import Recording
 
 folder = Path(sys.argv[1])
 
@@ -269,7 +273,7 @@ def kill():
 threading.Thread(target=kill, daemon=True).start()
 source = Recording([bowl_pack("placed-of-2", folder)])
 try:
-    with RayExecutor(start_bowl, ExecutionSpec()) as executor:
+    with RayExecutor(start_on_cluster, ExecutionSpec()) as executor:
         executor.run(source)
 except Exception as error:
     print(f"{type(error).__name__}: {error}")

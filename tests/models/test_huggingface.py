@@ -16,10 +16,10 @@ from proxytune.data.batches import training_batch
 from proxytune.data.tokens import TokenData
 from proxytune.models.parametrize import build_model
 from proxytune.scaling.projection import project
+from proxytune.testing.packs import hyperparameters, members, pack
 from proxytune.training.pack import start_pack
 from proxytune.training.schedule import lr_factor
 from tests.models.huggingface import config_of, next_token_loss, weights_of
-from tests.packs import hyperparameters, members, pack
 
 BASE = Shape(d_model=16, n_layers=2, n_heads=4, seq_len=16)
 TARGET = Shape(d_model=32, n_layers=3, n_heads=8, n_kv_heads=2, d_ff=72, seq_len=16)

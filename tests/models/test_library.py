@@ -16,8 +16,8 @@ from proxytune.errors import InputError
 from proxytune.models.parametrize import build_model, pack_groups
 from proxytune.models.transformer import ForwardMultipliers, PackedTransformer
 from proxytune.scaling.projection import Forward, project
+from proxytune.testing.packs import hyperparameters
 from proxytune.training.optimizer import PackedAdamW
-from tests.packs import hyperparameters
 
 BASE = Shape(d_model=16, n_layers=2, n_heads=4, seq_len=16)
 TARGET = Shape(d_model=24, n_layers=3, n_heads=6, n_kv_heads=2, head_dim=8, d_ff=50, seq_len=16)

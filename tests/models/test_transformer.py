@@ -12,7 +12,7 @@ from proxytune.models.roles import parameters
 from proxytune.models.transformer import PackedTransformer
 from proxytune.scaling.projection import Projection, project, roles_of
 from proxytune.scaling.rules import Role
-from tests.packs import hyperparameters
+from proxytune.testing.packs import hyperparameters
 
 VARIANTS = [{}, {"mlp": "gelu"}, {"tied": True}, {"qk_norm": True}, {"n_kv_heads": 4}]
 

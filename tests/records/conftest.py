@@ -7,7 +7,7 @@ import pytest
 from proxytune.config.study import StudySpec
 from proxytune.packs.trial import TrialState
 from proxytune.records.mlflow import MlflowSink
-from tests.records.examples import study, trial
+from proxytune.testing.records import study, trial
 from tests.servers import serving
 
 

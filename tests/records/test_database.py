@@ -9,7 +9,7 @@ import pytest
 
 from proxytune.records.database import database_file
 from proxytune.records.mlflow import MlflowSink
-from tests.records.examples import study
+from proxytune.testing.records import study
 
 MAKE = """
 import sys

@@ -14,9 +14,9 @@ from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
 from proxytune.packs.trial import TrialState
 from proxytune.records.mlflow import KIND, STATE, TRIAL, MlflowSink, require_tracking_uri
-from tests.contracts.sink import CURVES, RecordSinkContract, Seen, expected
-from tests.records.examples import study as study_named
-from tests.records.examples import trial
+from proxytune.testing.records import study as study_named
+from proxytune.testing.records import trial
+from proxytune.testing.sink import CURVES, RecordSinkContract, Seen, expected
 
 
 def uri_of(store: Path) -> str:

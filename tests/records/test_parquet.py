@@ -16,9 +16,9 @@ from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
 from proxytune.packs.trial import TrialState
 from proxytune.records.parquet import ParquetSink, export_table, read_trials
-from tests.contracts.sink import CURVES, RecordSinkContract, Seen
-from tests.records.examples import study as study_named
-from tests.records.examples import trial
+from proxytune.testing.records import study as study_named
+from proxytune.testing.records import trial
+from proxytune.testing.sink import CURVES, RecordSinkContract, Seen
 
 Rows = list[dict[str, Any]]
 Read = Callable[[Path], Rows]

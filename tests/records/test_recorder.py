@@ -13,7 +13,7 @@ from proxytune.packs.trial import TrialRecord
 from proxytune.patience import Patience
 from proxytune.records.recorder import Recorder
 from proxytune.records.sink import RecordSink
-from tests.records.examples import study, trial
+from proxytune.testing.records import study, trial
 
 STUDY = study("followed")
 

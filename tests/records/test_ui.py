@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
 from proxytune.records.ui import HOST, serve
+from proxytune.testing.records import STEPS
 from tests.records.browser import go_to_runs, opened, run_link, show_charts
-from tests.records.examples import STEPS
 from tests.servers import free_port
 
 

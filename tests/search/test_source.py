@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from optuna.storages import BaseStorage
 
+from proxytune.packs.ports import PackSource
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.study import Study
 from proxytune.search.trials import REASON
 from proxytune.storage.open import open_storage
-from tests.fakes import evaluation
-from tests.packs import TRAINING
+from proxytune.testing import PackSourceContract
+from proxytune.testing.bowls import evaluation
+from proxytune.testing.packs import TRAINING
 from tests.studies import (
     FIRST,
     LAST,
@@ -33,6 +35,11 @@ pytestmark = pytest.mark.filterwarnings("error:::optuna")
 @pytest.fixture
 def storage() -> BaseStorage:
     return in_memory()
+
+
+class TestSearchSource(PackSourceContract):
+    def source(self, folder: Path) -> PackSource:
+        return source_of(in_memory(), study_spec(), checkpoints=folder)
 
 
 def trials(storage: BaseStorage) -> list[TrialRecord]:

@@ -16,10 +16,10 @@ from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
 from proxytune.search.trials import PACK
+from proxytune.testing.bowls import SHAPE, evaluation
+from proxytune.testing.packs import TRAINING, hyperparameters, members, pack
 from proxytune.training.pack import PackTrainer, start_pack
 from proxytune.transfer.selection import confirmation_packs, select
-from tests.fakes import SHAPE, evaluation
-from tests.packs import TRAINING, hyperparameters, members, pack
 from tests.studies import (
     FIRST,
     STEPS,

@@ -11,7 +11,7 @@ from proxytune.packs.selection import Selection
 from proxytune.packs.trial import TrialState
 from proxytune.search.study import Study, delete_study, study_names
 from proxytune.storage.open import open_storage
-from tests.fakes import evaluation
+from proxytune.testing.bowls import evaluation
 from tests.studies import FIRST, LAST, next_pack, source_of, study_spec, told, train
 from tests.transfer.examples import candidates
 

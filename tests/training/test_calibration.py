@@ -3,8 +3,8 @@
 from proxytune.config.execution import ExecutionSpec
 from proxytune.config.shape import Shape
 from proxytune.plan.pack_size import pack_size
+from proxytune.testing.packs import TRAINING
 from proxytune.training.calibration import calibrate, pack_memory
-from tests.packs import TRAINING
 
 
 def test_a_calibration_measures_time_and_memory_of_ever_larger_packs(shape: Shape) -> None:

@@ -11,10 +11,10 @@ import torch
 from proxytune.config.shape import Shape
 from proxytune.errors import PackTooLarge
 from proxytune.execution.local import LocalExecutor
+from proxytune.testing.packs import TRAINING, hyperparameters, members, pack
+from proxytune.testing.recording import Recording
 from proxytune.training.memory import within_memory
 from proxytune.training.pack import start_pack
-from tests.fakes import Recording
-from tests.packs import TRAINING, hyperparameters, members, pack
 
 PAGE_FAULTS = """
 import resource, sys

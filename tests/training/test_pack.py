@@ -10,9 +10,11 @@ import torch
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.shape import Shape
 from proxytune.errors import RunError
-from proxytune.packs.pack import Evaluation, Member, MemberDetails
+from proxytune.packs.pack import Evaluation, Member, MemberDetails, PackSpec
+from proxytune.packs.ports import PackRunner
+from proxytune.testing import PackRunnerContract
+from proxytune.testing.packs import hyperparameters, members, pack
 from proxytune.training.pack import PackTrainer, start_pack
-from tests.packs import hyperparameters, members, pack
 
 VARIED = (
     hyperparameters(0.01, weight_decay=0.3, beta1=0.8),
@@ -24,6 +26,20 @@ HOPELESS = hyperparameters(1e30)
 """Not a number after one step."""
 
 Losses = list[tuple[int, float | None, float | None]]
+
+
+class TestPackTrainer(PackRunnerContract):
+    @pytest.fixture(autouse=True)
+    def prepared(self, shape: Shape, tokens: Path) -> None:
+        self.shape, self.tokens = shape, tokens
+
+    def start(self, pack: PackSpec) -> PackRunner:
+        return start_pack(pack)
+
+    def pack(self, folder: Path) -> PackSpec:
+        return pack(
+            self.shape, self.tokens, members(*VARIED[:3]), checkpoint=folder / "checkpoint"
+        )
 
 
 def train(trainer: PackTrainer) -> list[Evaluation]:

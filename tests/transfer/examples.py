@@ -12,10 +12,10 @@ from proxytune.packs.selection import Candidate, Selection
 from proxytune.plan.cost import Cost
 from proxytune.scaling.report import projection_report
 from proxytune.scaling.rules import Role
+from proxytune.testing.packs import hyperparameters
 from proxytune.transfer.check import CheckRun, Run
 from proxytune.transfer.report import CheckReport, TransferReport
 from proxytune.transfer.verdict import judge
-from tests.packs import hyperparameters
 
 PROXY = Shape(d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, seq_len=16)
 TARGET = PROXY.at(d_model=64, n_heads=16, d_ff=192)

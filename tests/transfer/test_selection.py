@@ -13,6 +13,7 @@ from proxytune.packs.fixed import FixedPacks
 from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import PackSource
 from proxytune.packs.selection import Candidate, Selection
+from proxytune.testing import PackSourceContract
 from proxytune.training.pack import start_pack
 from proxytune.transfer.selection import confirmation_packs, select
 from tests.transfer.examples import STUDY, candidates, evaluation
@@ -25,6 +26,11 @@ def confirmation(of: list[Candidate], seeds: int = 2) -> FixedPacks:
     selection = STUDY.selection.model_copy(update={"seeds": seeds})
     study = STUDY.model_copy(update={"selection": selection})
     return FixedPacks(confirmation_packs(study, of, Path("tokens")))
+
+
+class TestConfirmation(PackSourceContract):
+    def source(self, folder: Path) -> PackSource:
+        return confirmation(candidates(3.0, 3.1, 3.2))
 
 
 def tell(source: PackSource, losses: Losses) -> None:

@@ -14,8 +14,8 @@ import pytest
 from proxytune.config.study import StudySpec
 from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.records.sink import RecordSink
-from tests.records.examples import study as study_named
-from tests.records.examples import trial
+from proxytune.testing.records import study as study_named
+from proxytune.testing.records import trial
 
 CURVES = ("train_loss", "validation_loss", "grad_norm", "lr_factor")
 _numbers = itertools.count()

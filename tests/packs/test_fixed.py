@@ -6,10 +6,17 @@ from pathlib import Path
 from proxytune.execution.local import LocalExecutor
 from proxytune.packs.fixed import FixedPacks, PackRun
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
-from tests.fakes import bowl_pack, evaluation, start_bowl
-from tests.packs import TRAINING
+from proxytune.packs.ports import PackSource
+from proxytune.testing import PackSourceContract
+from proxytune.testing.bowls import bowl_pack, evaluation, start_bowl
+from proxytune.testing.packs import TRAINING
 
 STEPS = list(TRAINING.evaluation_steps())
+
+
+class TestFixedPacks(PackSourceContract):
+    def source(self, folder: Path) -> PackSource:
+        return FixedPacks([bowl_pack(name, folder) for name in ("first", "second", "third")])
 
 
 def packs(folder: Path, *names: str) -> list[PackSpec]:

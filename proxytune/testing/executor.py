@@ -8,8 +8,9 @@ import pytest
 from proxytune.errors import PackTooLarge, RunError
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor, PackSource
-from tests.fakes import Recording, bowl_pack, start_bowl
-from tests.packs import TRAINING
+from proxytune.testing.bowls import bowl_pack, start_bowl
+from proxytune.testing.packs import TRAINING
+from proxytune.testing.recording import Recording
 
 STEPS = list(TRAINING.evaluation_steps())
 FIRST = STEPS[0]
