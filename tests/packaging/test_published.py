@@ -40,7 +40,8 @@ def test_the_sources_hold_the_tests_and_what_they_read(published: Published) -> 
         files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
         kept = {path.relative_to(ROOT) for path in files if path.suffix not in (".pyc", ".env")}
         assert {str(path) for path in kept if path.name != ".env"} <= names
-    assert {"constraints.txt", "Makefile", "pyproject.toml", "README.md", "LICENSE"} <= names
+    for pattern in ("*.toml", "*.md", "*.txt", "Makefile", "LICENSE", ".ci/*", ".pre-commit*"):
+        assert {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)} <= names
     assert not [name for name in names if name.endswith(".env")]
 
 
