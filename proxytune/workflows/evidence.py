@@ -15,6 +15,7 @@ from proxytune.evidence.picture import draw
 from proxytune.evidence.report import EvidenceReport, evidence_report
 from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
 from proxytune.files import write_json
+from proxytune.libraries import libraries_in_words
 from proxytune.packs.fixed import FixedPacks, PackRun
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
@@ -25,6 +26,7 @@ OnPack = Callable[[Sequence[Point], int, int], None]
 """Called with the points of a pack, the packs done, and all packs."""
 
 
+@libraries_in_words()
 def run_evidence(
     path_or_spec: Path | EvidenceSpec,
     workspace: Workspace | None = None,

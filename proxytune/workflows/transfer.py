@@ -8,6 +8,7 @@ from proxytune.config.load import load_target, loaded, require_scalable, told
 from proxytune.config.study import StudySpec
 from proxytune.config.target import TargetSpec
 from proxytune.errors import InputError, Interrupted, RunError
+from proxytune.libraries import libraries_in_words
 from proxytune.packs.pack import PackSpec
 from proxytune.packs.selection import Selection, candidates
 from proxytune.plan.cost import Cost
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from proxytune.records.mlflow import MlflowSink
 
 
+@libraries_in_words()
 def run_transfer(
     target: TargetSpec | str | Path,
     study: str | None = None,
