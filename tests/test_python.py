@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -93,36 +91,3 @@ def test_what_is_not_given_comes_from_the_environment(
     assert (workspace.home, workspace.storage) == (tmp_path, "sqlite:///here.db")
     assert workspace.address == "ray://there:1"
     assert proxytune.Workspace("own").home == Path("own")
-
-
-GOOD = """
-import proxytune
-
-report = proxytune.run_study("a.yaml", proxytune.Workspace(home="x"))
-loss: float | None = report.trials[0].value
-if report.selection is not None:
-    trial: int = report.selection.trial
-plan = proxytune.make_plan("target.yaml", hours=3)
-report = proxytune.run_study(plan.study)
-state: str = report.state
-"""
-MISUSES = {
-    "a number for a study": "proxytune.run_study(3)",
-    "a key that is not there": "proxytune.run_study('a').selektion",
-    "a selection that may be missing": "proxytune.run_study('a').selection.trial",
-    "an unknown option": "proxytune.make_plan('target.yaml', days=3)",
-    "an unknown name": "proxytune.run_stduy('a')",
-}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_a_type_checker_accepts_its_use_and_refuses_misuse(tmp_path: Path) -> None:
-    (tmp_path / "good.py").write_text(GOOD)
-    lines = "\n".join(MISUSES.values())
-    (tmp_path / "bad.py").write_text(f"import proxytune\n{lines}\n")
-    check = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "good.py", "bad.py"]
-    done = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True)
-    told = {int(n) for n in re.findall(r"^bad\.py:(\d+): error", done.stdout, re.MULTILINE)}
-    assert told == set(range(2, 2 + len(MISUSES))), done.stdout
-    assert "good.py:" not in done.stdout, done.stdout

@@ -194,7 +194,7 @@ CASES = {
     "a folder as corpus": Case(CREATE, "data.text = ", study(data={"text": "home"})),
     "an empty corpus": Case(
         CREATE,
-        "holds no text at all",
+        "holds no text",
         lambda folder: (study(data={"text": "void.txt"})(folder), (folder / "void.txt").touch()),
     ),
     "a corpus too short": Case(

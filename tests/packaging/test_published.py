@@ -23,12 +23,25 @@ def best(file: str) -> float:
     report: proxytune.StudyReport = proxytune.run_study(file)
     values = [trial.value for trial in report.trials if trial.value is not None]
     return min(values)
+
+
+def chosen(target: str) -> int | None:
+    plan = proxytune.make_plan(target, hours=3)
+    selection = proxytune.run_study(plan.study).selection
+    return None if selection is None else selection.trial
+
+
+def holds(target: str, workspace: proxytune.Workspace) -> bool:
+    return proxytune.run_transfer(target, workspace=workspace).passed
 """
 MISUSES = (
     "proxytune.Shape(d_model='wide', n_layers=2, n_heads=4)",
     "proxytune.Shape(d_modle=32)",
     "proxytune.run_study(32)",
     "proxytune.run_study('study.yaml').trails",
+    "proxytune.run_study('study.yaml').selection.trial",  # it may be missing
+    "proxytune.make_plan('target.yaml', days=3)",
+    "proxytune.run_transfer('target.yaml').verdict",
     "proxytune.no_such_name",
 )
 
