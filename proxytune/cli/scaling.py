@@ -9,7 +9,6 @@ from proxytune.cli.options import YAML_FILE, as_json, print_json
 from proxytune.cli.settings import print_settings
 from proxytune.config.load import load_shape, require_scalable, validate
 from proxytune.config.parameterization import KvRuleName, Parameterization, ParameterizationName
-from proxytune.scaling.report import multiplier_report
 
 
 @click.command()
@@ -29,6 +28,9 @@ from proxytune.scaling.report import multiplier_report
 @as_json
 def scaling(base: Path, target: Path, as_json: bool, **options: Any) -> None:
     """Print the multipliers of all settings from BASE to TARGET."""
+    # Not before it is needed: other verbs start sooner without it.
+    from proxytune.scaling.report import multiplier_report
+
     given = {name: value for name, value in options.items() if value is not None}
     parameterization = validate(Parameterization, given, "option")
     shapes = load_shape(base), load_shape(target)
