@@ -33,6 +33,7 @@ def workspace(folder: Path) -> proxytune.Workspace:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_every_example_of_the_page_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     for name in ("PROXYTUNE_HOME", "PROXYTUNE_STORAGE", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):

@@ -1,5 +1,7 @@
 """Calibration trains for real, and ends."""
 
+import pytest
+
 from proxytune.config.execution import ExecutionSpec
 from proxytune.config.shape import Shape
 from proxytune.plan.pack_size import pack_size
@@ -7,6 +9,7 @@ from proxytune.testing.packs import TRAINING
 from proxytune.training.calibration import calibrate, pack_memory
 
 
+@pytest.mark.slow
 def test_a_calibration_measures_time_and_memory_of_ever_larger_packs(shape: Shape) -> None:
     found = calibrate(shape, TRAINING, ExecutionSpec())
     sizes = [speed.members for speed in found.speeds]
