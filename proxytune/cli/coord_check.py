@@ -63,7 +63,7 @@ def coord_check(
     kept = Workspace(**where, remark=warn)
     report = run_coordinates(spec, kept)
     if as_json:
-        print_json(report.document())
+        print_json(report)
     else:
         _print_slopes(report)
         click.echo(f"wrote {kept.paths.coordinates(spec.name)}")

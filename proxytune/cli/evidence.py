@@ -43,7 +43,7 @@ def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     kept = Workspace(**where, remark=warn)
     report = run_evidence(file, kept, fresh, _tell)
     if as_json:
-        print_json(report.document())
+        print_json(report)
     else:
         _print_evidence(report)
         click.echo(f"wrote {kept.paths.evidence(report.evidence)}")
