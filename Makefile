@@ -1,6 +1,7 @@
 # make quickstart   install into .venv, run the first study and its transfer
 # make quick        format, lint, types, and the tests that take seconds
-# make test         format, lint, types, and all tests but those that need a GPU
+# make test         format, lint, types, and all tests but long ones and those that need a GPU
+# make long         the tests that take minutes each
 # make lowest       these tests with the lowest versions that pyproject.toml allows
 
 VENV ?= .venv
@@ -13,7 +14,7 @@ HOST_PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11,\
 # A file's tests share a worker; the order of files is that of tests/conftest.py.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install quickstart quick test tests lowest check clean
+.PHONY: install quickstart quick test tests long lowest check clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +34,9 @@ test: check tests
 
 tests: install
 	$(PYTEST)
+
+long: install
+	$(PYTEST) -m "long and not gpu"
 
 lowest:
 	$(MAKE) tests VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
