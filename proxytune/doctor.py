@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxytune.config.base import Report
 from proxytune.home import Home
 from proxytune.libraries import INSTALL, LIBRARIES
 
@@ -20,16 +21,29 @@ class Finding:
     """The result for one thing that was examined."""
 
     name: str
+    """What was examined."""
     ok: bool
+    """Whether it is there, and new enough or large enough."""
     found: str
+    """What was found, in words."""
     mend: str | None = None
     """The command that fixes it, if it is not ok."""
 
 
-def examine(home: Path) -> list[Finding]:
+class DoctorReport(Report):
+    """What this machine has, and what is missing."""
+
+    ok: bool
+    """Whether nothing is missing."""
+    findings: tuple[Finding, ...]
+    """One for each thing that was examined."""
+
+
+def examine(home: Path) -> DoctorReport:
     """Examines Python, packages, devices, and the folder where everything is stored."""
     place = Home(home.absolute())
-    return [_python(), *_packages(), *_devices(), _cores(), _disk(place), _home(place)]
+    findings = (_python(), *_packages(), *_devices(), _cores(), _disk(place), _home(place))
+    return DoctorReport(ok=all(finding.ok for finding in findings), findings=findings)
 
 
 def _python() -> Finding:

@@ -5,8 +5,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,27 @@ def write_once(path: Path, write: Callable[[Path], object]) -> None:
         # Another process may have been first.
         if not path.exists():
             raise
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """A new folder to write in; what is still there at the end is removed.
+
+    Raises RunError as `replace` does.
+    """
+    _clear(parent)
+    new = parent / f"{_WRITING}{uuid.uuid4().hex}"
+    try:
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise RunError(f"{parent}: cannot be written ({os.strerror(error.errno or 0)})") from error
+    try:
+        yield new
+    finally:
+        _remove(new)
+        # It may have been made for this alone.
+        with suppress(OSError):
+            parent.rmdir()
 
 
 def _write(

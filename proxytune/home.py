@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from proxytune.errors import InputError
 
@@ -28,6 +29,14 @@ class Home:
             raise InputError.of_field("--home", str(folder), home.obstacle)
         return home
 
+    @classmethod
+    def readable(cls, folder: Path) -> Self:
+        """The home in a folder, which may be read-only. Raises InputError if it cannot be one."""
+        home = cls(folder.absolute())
+        if not home.nearest.is_dir():
+            raise InputError.of_field("--home", str(folder), str(home.obstacle))
+        return home
+
     @property
     def nearest(self) -> Path:
         """The folder itself, or the closest one above it that exists."""
@@ -47,14 +56,14 @@ class Home:
         return self.folder / "optuna.journal"
 
     @property
-    def mlflow_uri(self) -> str:
-        """MLflow's embedded store."""
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
+    def mlflow(self) -> Path:
+        """MLflow's embedded store; its artifacts are in the folder `artifacts` beside it."""
+        return self.folder / "mlflow.db"
 
     @property
-    def artifacts(self) -> Path:
-        """MLflow's artifacts."""
-        return self.folder / "artifacts"
+    def mlflow_uri(self) -> str:
+        """The address of MLflow's embedded store."""
+        return sqlite_url(self.mlflow)
 
     @property
     def parquet(self) -> Path:
@@ -80,14 +89,34 @@ class Home:
         """Checkpoints of a study's packs."""
         return self.folder / "packs" / study
 
+    def runs(self, study: str) -> Path:
+        """Folders of the runs that a trainer of the user's own trains."""
+        return self.folder / "runs" / study
+
+    def transfers(self, study: str) -> Path:
+        """A study's transfers, one folder each."""
+        return self.folder / "transfers" / study
+
     def transfer(self, study: str, target: str) -> Path:
         """Files of one transfer."""
-        return self.folder / "transfers" / study / target
+        return self.transfers(study) / target
 
     def evidence(self, name: str) -> Path:
         """Files of one evidence run."""
         return self.folder / "evidence" / name
 
+    def comparison(self, one: str, other: str) -> Path:
+        """A comparison of two studies."""
+        return self.folder / "comparisons" / one / other
+
     def coordinates(self, name: str) -> Path:
         """Files of one coordinate check."""
         return self.folder / "coordinates" / name
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a database in a file, whatever its path holds."""
+    path = str(file)
+    # SQLAlchemy ends a path at a question mark and decodes percent signs. With its slashes quoted,
+    # too, MLflow makes no folder of the quoted name.
+    return f"sqlite:///{quote(path, safe='') if {'?', '%'} & {*path} else path}"

@@ -1,7 +1,10 @@
 """The libraries that proxytune needs, and what to say where one of them is not installed."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 
 from proxytune.errors import InputError
 
@@ -10,22 +13,30 @@ INSTALL = "pip install proxytune"
 
 LIBRARIES = {
     "click": "click",
+    "jinja2": "Jinja2",
     "matplotlib": "matplotlib",
     "mlflow": "mlflow",
     "numpy": "numpy",
     "optuna": "optuna",
+    "plotly": "plotly",
     "pyarrow": "pyarrow",
     "pydantic": "pydantic",
     "ray": "ray",
     "rich": "rich",
     "scipy": "scipy",
+    "sklearn": "scikit-learn",
     "sqlalchemy": "SQLAlchemy",
     "torch": "torch",
     "yaml": "PyYAML",
 }
 """Name in an import -> name of the package, for every library that INSTALL brings."""
 
-EXTRAS = {"psycopg": "postgres"}
+EXTRAS = {
+    "optuna_dashboard": "dashboard",
+    "psycopg": "postgres",
+    "sentencepiece": "tokenizers",
+    "tokenizers": "tokenizers",
+}
 """Name in an import -> the extra of proxytune that brings it."""
 
 
@@ -43,9 +54,20 @@ def libraries_in_words() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in LIBRARIES:
+        library = (error.name or "").partition(".")[0]
+        if library not in LIBRARIES or sys.modules.get(library) is not None:
             raise
-        raise MissingLibrary(not_installed(error.name)) from None
+        raise MissingLibrary(not_installed(library)) from None
+
+
+def require(module: str) -> ModuleType:
+    """A library of an extra. Raises MissingLibrary if it is not installed."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise MissingLibrary(not_installed(module)) from None
 
 
 def not_installed(module: str) -> str:

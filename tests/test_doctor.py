@@ -12,7 +12,7 @@ from tests.commands import proxytune
 
 
 def test_a_machine_that_runs_these_tests_is_well(tmp_path: Path) -> None:
-    findings = {finding.name: finding for finding in examine(tmp_path / "new" / "home")}
+    findings = {finding.name: finding for finding in examine(tmp_path / "new" / "home").findings}
     assert {"python", "torch", "ray", "mlflow", "disk", "home"} <= set(findings)
     assert all(finding.ok for finding in findings.values())
     assert findings["torch"].found == importlib.metadata.version("torch")
@@ -24,7 +24,7 @@ def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
     home = Home(tmp_path / "file" / "home")
     assert home.nearest == tmp_path / "file"
     assert home.obstacle == f"{tmp_path / 'file'} is not a folder"
-    finding = {f.name: f for f in examine(home.folder)}["home"]
+    finding = {f.name: f for f in examine(home.folder).findings}["home"]
     assert not finding.ok
     assert finding.mend is not None
 

@@ -69,9 +69,13 @@ def test_on_a_full_disk_what_was_there_stays_and_nothing_else(full: Path, write:
 def test_on_a_full_disk_the_last_checkpoint_stays(full: Path, shape: Shape) -> None:
     path = full / "pack-00000.pt"
     spec = pack(shape, Path("tokens"), members(hyperparameters()))
-    Checkpoint(spec, 1, [0], {"w": torch.zeros(8)}, [], [], {}).save(path)
+    Checkpoint(spec, 1, [0], {"w": torch.zeros(8)}, [], [], {}, {}, {}, torch.empty(0, 1)).save(
+        path
+    )
     with pytest.raises(RunError, match=r"pack-00000\.pt: cannot be written"):
-        Checkpoint(spec, 2, [0], {"w": torch.rand(100_000)}, [], [], {}).save(path)
+        Checkpoint(
+            spec, 2, [0], {"w": torch.rand(100_000)}, [], [], {}, {}, {}, torch.empty(0, 1)
+        ).save(path)
     kept = Checkpoint.load(path)
     assert kept is not None
     assert kept.steps == 1

@@ -1,4 +1,4 @@
-"""Shapes along one axis of a proxy: coordinate checks and evidence vary only that axis."""
+"""An axis: coordinate checks and evidence vary only that, of a proxy's shape or its training."""
 
 from typing import Literal
 
@@ -11,16 +11,21 @@ from proxytune.config.shape import Shape
 from proxytune.errors import InputError
 
 AxisName = Literal["width", "depth", "repeat"]
+"""The axes of a shape."""
+AnyAxis = Literal["width", "depth", "repeat", "tokens", "batch_size"]
+"""Those of a shape, and of its training."""
 WidthGrows = Literal["head_dim", "heads"]
 
 
-def along(axis: AxisName, proxy: Shape, value: int, grows: WidthGrows = "head_dim") -> Shape:
+def along(axis: AnyAxis, proxy: Shape, value: int, grows: WidthGrows = "head_dim") -> Shape:
     """The shape at one value of an axis.
 
     width: `value` times as wide, by larger or by more heads, at the same repeat factor; depth:
-    `value` times as deep; repeat: with repeat factor `value`. Raises InputError for a repeat
-    factor that does not divide n_heads.
+    `value` times as deep; repeat: with repeat factor `value`; tokens and batch_size: the proxy.
+    Raises InputError for a repeat factor that does not divide n_heads.
     """
+    if axis in ("tokens", "batch_size"):
+        return proxy
     if axis == "depth":
         return proxy.at(n_layers=proxy.n_layers * value)
     if axis == "repeat":
@@ -42,16 +47,16 @@ def coordinate(axis: AxisName, shape: Shape) -> int:
 
 
 class AxisSpec(ExperimentSpec):
-    """An experiment at several shapes along one axis, under one or several parameterizations."""
+    """An experiment along one axis, under one or several parameterizations."""
 
-    axis: AxisName
+    axis: AnyAxis
     """The dimension that varies."""
     values: tuple[PositiveInt, ...] = Field(
         default_factory=lambda seen: _default_values(seen["axis"], seen["proxy"]), min_length=2
     )
-    """For width and depth, multiples of the proxy's; for repeat, repeat factors. In ascending
-    order. Default: powers of two, up to 4 (width), 8 (depth) or 16 (repeat; those that divide
-    n_heads)."""
+    """For repeat, repeat factors; for the other axes, multiples of what the proxy has. In
+    ascending order. Default: powers of two, up to 4 (width, batch_size), 8 (depth) or 16 (repeat;
+    those that divide n_heads); 1, 4 and 16 (tokens)."""
     width_grows: WidthGrows = "head_dim"
     """How a wider shape gets its heads: head_dim makes them larger, heads adds more of them."""
     parameterizations: tuple[Parameterization, ...] = Field(
@@ -87,8 +92,10 @@ class AxisSpec(ExperimentSpec):
         return tuple(along(self.axis, self.proxy, v, self.width_grows) for v in self.values)
 
 
-def _default_values(axis: AxisName, proxy: Shape) -> tuple[int, ...]:
+def _default_values(axis: AnyAxis, proxy: Shape) -> tuple[int, ...]:
     if axis == "repeat":
         return tuple(r for r in (1, 2, 4, 8, 16) if proxy.n_heads % r == 0)
+    if axis == "tokens":
+        return (1, 4, 16)
     # Cost grows with the square of the width, and with the depth itself.
-    return (1, 2, 4) if axis == "width" else (1, 2, 4, 8)
+    return (1, 2, 4, 8) if axis == "depth" else (1, 2, 4)

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Names of studies and targets. They become folder names, so they hold no path separators."""
@@ -19,6 +21,16 @@ class Spec(BaseModel):
         # Files may leave out what has a default; what is printed has every key.
         json_schema_serialization_defaults_required=True,
     )
+
+
+def fields_or_label(
+    core_schema: CoreSchema, handler: GetJsonSchemaHandler, label: str
+) -> JsonSchemaValue:
+    """The JSON Schema of a spec that files may also write as a label, which `label` describes."""
+    fields = handler(core_schema)
+    if handler.mode != "validation":
+        return fields
+    return {"anyOf": [fields, {"type": "string", "description": label}]}
 
 
 class Report(Spec):

@@ -16,6 +16,10 @@ class ExecutionSpec(Spec):
     """CPU cores for each pack, and its number of threads."""
     gpus_per_pack: float | None = Field(None, ge=0)
     """GPUs for each pack; fractions are allowed. null: 1 if there are GPUs, else 0."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether packs train through torch.compile, which needs a C++ compiler, and Triton on GPUs.
+    auto: if a measurement before the search says that a pack saves more time by it than compiling
+    takes. Losses then differ a little, as by another order of sums."""
     max_packs: PositiveInt | None = None
     """Packs that train at the same time. null: as many as fit on the cluster. With a larger number
     some packs wait, and an autoscaling cluster grows for them."""

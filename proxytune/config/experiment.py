@@ -1,7 +1,7 @@
 """What all experiments on proxies have in common: shape, data, training, execution."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from proxytune.config.data import DataSpec
 from proxytune.config.execution import ExecutionSpec
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.shape import Shape
+from proxytune.config.trainer import TrainerSpec
 from proxytune.config.training import TrainingSpec
 
 BYTES_VOCABULARY = 256
@@ -32,28 +33,31 @@ class ExperimentSpec(Spec):
         default_factory=lambda seen: seen["proxy"].at(n_kv_heads=seen["proxy"].n_heads)
     )
     """The shape at which every multiplier is 1. Default: the proxy's, at repeat factor 1."""
-    data: DataSpec = DataSpec()
+    data: DataSpec = Field(DataSpec(), validate_default=True)
     """The corpus to train on."""
     training: TrainingSpec = TrainingSpec()
     """Length, batch and schedule of each training run."""
     hyperparameters: BaseHyperparameters = Field(
-        default_factory=lambda seen: BaseHyperparameters.defaults_at(seen["base"].d_model),
+        default_factory=lambda seen: BaseHyperparameters.defaults_at(seen["base"]),
         validate_default=True,
     )
     """Values of the base hyperparameters that are not searched."""
+    trainer: TrainerSpec | None = None
+    """A program of your own that trains. null: the built-in trainer."""
     execution: ExecutionSpec = ExecutionSpec()
-    """Where packs train."""
+    """Where packs train. It can be changed later, in the same file."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seed of initial weights, batch order and sampler."""
 
-    @field_validator("proxy")
+    @field_validator("data")
     @classmethod
-    def _vocabulary_holds_bytes(cls, proxy: Shape) -> Shape:
-        if proxy.vocab_size < BYTES_VOCABULARY:
+    def _vocabulary_holds_bytes(cls, data: DataSpec, info: ValidationInfo) -> DataSpec:
+        proxy = info.data.get("proxy")
+        if data.is_bytes and proxy is not None and proxy.vocab_size < BYTES_VOCABULARY:
             raise PydanticCustomError(
-                "vocab", "the bytes tokenizer needs vocab_size of at least 256"
+                "vocab", "the bytes tokenizer needs proxy.vocab_size of at least 256"
             )
-        return proxy
+        return data
 
     @field_validator("base")
     @classmethod
@@ -65,11 +69,34 @@ class ExperimentSpec(Spec):
 
     @field_validator("hyperparameters", mode="before")
     @classmethod
-    def _init_std_of_base(cls, given: Any, info: ValidationInfo) -> Any:
+    def _defaults_of_base(cls, given: Any, info: ValidationInfo) -> Any:
         base = info.data.get("base")
         if base is not None and isinstance(given, dict):
-            return BaseHyperparameters.defaults_at(base.d_model) | given
+            return BaseHyperparameters.defaults_at(base) | given
         return given
+
+    @property
+    def largest_pack(self) -> int | None:
+        """Most members of a pack; a trainer of the user's own takes one. None: no limit."""
+        return None if self.trainer is None else 1
+
+    def of_vocabulary(self, size: int) -> Self:
+        """The same with a vocabulary of that size, in the proxy, and in a base that gives none."""
+        said = "base" in self.model_fields_set and "vocab_size" in self.base.model_fields_set
+        base = self.base if said else self.base.at(vocab_size=size)
+        return self.model_copy(update={"proxy": self.proxy.at(vocab_size=size), "base": base})
+
+
+ExperimentT = TypeVar("ExperimentT", bound=ExperimentSpec)
+
+STYLE = ("mlp", "qk_norm", "tied")
+"""Fields in which two shapes must agree for rules to scale between them."""
+
+
+def in_style_of(target: Shape, base: Shape) -> Shape:
+    """The base, with the target's style where the base leaves it out."""
+    given = base.model_dump(exclude_unset=True)
+    return Shape.model_validate({field: getattr(target, field) for field in STYLE} | given)
 
 
 def require_same_style(one: Shape, other: Shape) -> None:
@@ -77,12 +104,13 @@ def require_same_style(one: Shape, other: Shape) -> None:
 
     Raises PydanticCustomError, since validators call it.
     """
-    for field in ("mlp", "qk_norm", "tied"):
+    for field in STYLE:
         ours, theirs = getattr(one, field), getattr(other, field)
         if ours != theirs:
             raise PydanticCustomError(
                 "style",
-                "{field} is {theirs} where it must be {ours}: no rule scales between the two",
+                "{field} is {theirs} where it must be {ours}: no rule scales between the two, so "
+                "both need the same {field}",
                 {"field": field, "theirs": str(theirs).lower(), "ours": str(ours).lower()},
             )
 

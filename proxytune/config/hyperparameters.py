@@ -5,8 +5,12 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from proxytune.config.base import Spec
+from proxytune.config.shape import Shape
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+TIED_LOGIT = 4.0
+"""The most that a tied model's logit of the token before starts at: e⁴ is little against V."""
 
 
 class BaseHyperparameters(Spec):
@@ -37,11 +41,15 @@ class BaseHyperparameters(Spec):
     residual_multiplier: PositiveFloat = 1.0
     """α_res, on every residual branch."""
     output_multiplier: PositiveFloat = 1.0
-    """α_out, on the logits."""
+    """α_out, on the logits. A study's default is 1, or 4/(base d_model) if the shape is tied."""
     embedding_lr_multiplier: PositiveFloat = 1.0
     """Multiplies the embedding's learning rate."""
     kv_lr_multiplier: PositiveFloat = 1.0
-    """Multiplies the learning rate that the K/V rule gives."""
+    """Multiplies the learning rate that the K/V rule gives, of K and of V."""
+    key_lr_multiplier: PositiveFloat = 1.0
+    """Multiplies the learning rate of K, on top of kv_lr_multiplier."""
+    value_lr_multiplier: PositiveFloat = 1.0
+    """Multiplies the learning rate of V, on top of kv_lr_multiplier."""
     unembedding_lr_multiplier: PositiveFloat = 1.0
     """Multiplies the unembedding's learning rate."""
     norm_lr_multiplier: PositiveFloat = 1.0
@@ -50,6 +58,11 @@ class BaseHyperparameters(Spec):
     """Share of the steps, at the start, over which the learning rate rises linearly."""
 
     @staticmethod
-    def defaults_at(d_model: int) -> dict[str, float]:
-        """Defaults that depend on the base width: an init that keeps activations the same size."""
-        return {"init_std": d_model**-0.5}
+    def defaults_at(base: Shape) -> dict[str, float]:
+        """Defaults that depend on the base shape: they keep activations and logits in size.
+
+        A tied table has rows of RMS 1, and x points along the row of its own token: that token's
+        logit starts at up to α_out·d_model, which must not grow with the base's width.
+        """
+        defaults = {"init_std": base.d_model**-0.5}
+        return defaults | ({"output_multiplier": TIED_LOGIT / base.d_model} if base.tied else {})

@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from proxytune.config.base import Spec
 
+MOST_NAMED = 1024
+"""Of more heads than these, a message does not list all divisors."""
+
 
 class Shape(Spec):
     """A decoder with RMSNorm, RoPE and grouped-query attention."""
@@ -34,7 +37,7 @@ class Shape(Spec):
     )
     """Inner width of the MLP. Default: 3 d_model for swiglu, 4 d_model for gelu."""
     vocab_size: PositiveInt = 256
-    """Tokens in the vocabulary; 256 for bytes. The rules do not scale with it."""
+    """Tokens in the vocabulary. Default: in a proxy, that of its tokens; else 256, for bytes."""
     seq_len: PositiveInt = 64
     """Tokens in one training sequence."""
     qk_norm: bool = False
@@ -47,7 +50,8 @@ class Shape(Spec):
     def _divides_heads(cls, n_kv_heads: int, info: ValidationInfo) -> int:
         n_heads = info.data.get("n_heads")
         if n_heads and n_heads % n_kv_heads:
-            divisors = ", ".join(str(g) for g in range(1, n_heads + 1) if n_heads % g == 0)
+            some = range(1, min(n_heads, MOST_NAMED) + 1)
+            divisors = ", ".join(str(g) for g in some if n_heads % g == 0)
             raise PydanticCustomError(
                 "divides", "must divide n_heads = {n}: one of {d}", {"n": n_heads, "d": divisors}
             )

@@ -23,6 +23,9 @@ class TrainingSpec(Spec):
     """Learning rate at the end, as a fraction of the peak."""
     clip_norm: PositiveFloat | None = 1.0
     """Largest gradient norm of a trial; larger gradients are scaled down. null: no clipping."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products and attention. bfloat16: by autocast; weights, moments and losses stay in
+    float32, and a trial's loss depends a little on who shares its pack."""
     evaluations: PositiveInt = 8
     """Number of evaluations on validation data, evenly spaced; the last is after the last step."""
     evaluation_batches: PositiveInt = 4

@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from proxytune import __version__
-from proxytune.config.load import load_evidence, load_shape, load_study, load_target
+from proxytune.config.load import load_evidence, load_study
 from proxytune.config.shape import Shape
 from proxytune.errors import InputError
+from proxytune.targets.load import load_shape, load_target
 
 STUDIES = Path(__file__).parents[2] / "studies"
 GOOD: dict[str, Any] = {
@@ -19,12 +20,13 @@ GOOD: dict[str, Any] = {
 
 BAD: list[tuple[str, object, str]] = [
     ("proxy.n_kv_heads", 3, "proxy.n_kv_heads = 3: must divide n_heads = 4: one of 1, 2, 4"),
+    ("proxy.n_heads", 10**18 + 1, "proxy.n_kv_heads = 2: must divide"),
     ("proxy.head_dim", 9, "proxy.head_dim = 9: must be even"),
     ("proxy.n_heads", 12, "proxy.head_dim = 2.66"),
     ("proxy.n_heads", 0, "proxy.n_heads = 0: should be greater than 0"),
     ("proxy.d_model", "wide", "proxy.d_model = 'wide': should be a valid integer"),
     ("proxy.d_modle", 32, "proxy.d_modle: unknown key; did you mean d_model?"),
-    ("proxy.vocab_size", 100, "needs vocab_size of at least 256"),
+    ("proxy.vocab_size", 100, "vocab_size of at least 256"),
     ("proxy", 3, "proxy = 3: should be a valid dictionary"),
     ("base", {"d_model": 32, "n_layers": 2, "n_heads": 4, "tied": True}, "base: tied is true"),
     ("searhc", {}, "searhc: unknown key; did you mean search?"),
@@ -32,8 +34,27 @@ BAD: list[tuple[str, object, str]] = [
     ("search.trials", 0, "search.trials = 0: should be greater than 0"),
     ("search.pack_size", "many", "search.pack_size = 'many': should be an integer above 0, or"),
     ("search.pack_size", 0, "search.pack_size = 0: should be an integer above 0, or auto"),
-    ("search.sampler", "tpee", "search.sampler = 'tpee': should be 'tpe', 'random', 'qmc'"),
+    ("search.sampler", "tpee", "search.sampler = 'tpee': should be 'auto', 'tpe', 'random'"),
     ("search.space", {}, "search.space: "),
+    ("search.start", {"learning_rate": 1.0}, "search.start.learning_rate: 1 is outside the range"),
+    ("search.start", {"beta1": 0.9}, "search.start.beta1: is not searched; searched are learn"),
+    ("search.start", [{}], "search.start.0: "),
+    ("search.start", 0.01, "search.start = 0.01: "),
+    (
+        "search.start",
+        [{"learning_rate": 0.01}, {"learning_rate": -1}],
+        "search.start.1.learning_rate: -1 is outside the range, 0.001 to 0.1; change it, or ",
+    ),
+    (
+        "search",
+        {"space": {"beta2": {"choices": [0.9, 0.95]}}, "start": {"beta2": 0.94}},
+        "search.start.beta2: 0.94 is not one of the choices, 0.9, 0.95; change it, or search",
+    ),
+    (
+        "search",
+        {"space": {"beta2": {"choices": [0.9, 0.95]}}, "trials": 1, "start": [{"beta2": 0.9}] * 2},
+        "search.start: has 2 points, more than search.trials = 1",
+    ),
     (
         "search.space.learning_rate",
         {"low": 0.1, "high": 0.01},
