@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.load import validate
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
-from proxytune.models.parametrize import draw
-from proxytune.models.roles import Parameter, RolePatterns, parameters, require_shape
+from proxytune.errors import InputError
+from proxytune.models.names import built_in_name
+from proxytune.models.portable import draw, placed_like
+from proxytune.models.roles import Parameter, parameters, require_shape
 from proxytune.scaling.folding import fold, folding_factors, plain_forward
+from proxytune.scaling.names import RolePatterns
 from proxytune.scaling.projection import Forward, Settings, project
 from proxytune.scaling.rules import Role
 
@@ -79,11 +82,14 @@ def init_weights_(
     patterns: RolePatterns | None = None,
     folded: bool = False,
     seed: int = 0,
+    as_built_in: bool = False,
 ) -> None:
     """Draws the model's weights: normal with the std of their role, gains 1, biases 0.
 
     A weight depends on (seed, name) alone, so a sharded model (DTensor) starts from the same
-    weights as a whole one. Arguments and errors as for `param_groups`.
+    weights as a whole one. With `as_built_in`, a model that names its parameters as Llama does
+    starts from the weights of proxytune's own decoder, to be compared with it. Arguments and
+    errors as for `param_groups`.
     """
     plan = _Plan.of(base, target, hyperparameters, parameterization, folded)
     for param, settings, factor in plan.assign(model, patterns):
@@ -92,8 +98,9 @@ def init_weights_(
         elif settings.init_std is None:
             param.tensor.fill_(factor)
         else:
-            normal = draw(param.tensor.shape, seed, param.name).to(param.tensor.dtype)
-            param.tensor.copy_(_placed_like(param.tensor, normal * settings.init_std))
+            name = built_in_name(param.name) if as_built_in else param.name
+            normal = draw(param.tensor.shape, seed, name).to(param.tensor.dtype)
+            param.tensor.copy_(placed_like(param.tensor, normal * settings.init_std))
 
 
 def forward_multipliers(
@@ -135,10 +142,13 @@ class _Plan:
     ) -> "_Plan":
         base, target = validate(Shape, base, "base"), validate(Shape, target, "target")
         if isinstance(hyperparameters, dict):
-            hyperparameters = BaseHyperparameters.defaults_at(base.d_model) | hyperparameters
+            defaults = BaseHyperparameters.defaults_at(base.at(tied=target.tied))
+            hyperparameters = defaults | hyperparameters
         hyperparameters = validate(BaseHyperparameters, hyperparameters, "hyperparameters")
         rules = validate(Parameterization, parameterization, "parameterization")
         projection = project(hyperparameters, base, target, rules)
+        hp = hyperparameters
+        own = {hp.kv_lr_multiplier, hp.key_lr_multiplier, hp.value_lr_multiplier}
         has_kv_rule = rules.name == "gqa-mup" and rules.kv_rule != "none"
         return cls(
             target=target,
@@ -146,7 +156,8 @@ class _Plan:
             roles=projection.roles,
             forward=plain_forward(target) if folded else projection.forward,
             factors=folding_factors(projection, target) if folded else {},
-            fused_allowed=not has_kv_rule and hyperparameters.kv_lr_multiplier == 1,
+            # Of what K and V have of their own, √r in eps is left, which seldom matters.
+            fused_allowed=not has_kv_rule and own == {1.0},
         )
 
     def assign(
@@ -155,18 +166,13 @@ class _Plan:
         """Every parameter with its settings and the multiplier it takes in."""
         params = parameters(model, patterns)
         require_shape(params, self.target, fused_allowed=self.fused_allowed)
+        together = [param.name for param in params if param.row not in self.roles]
+        if together:
+            raise InputError(
+                f"patterns: {', '.join(together)} is kv, but key_lr_multiplier and "
+                "value_lr_multiplier differ; split it, and name the halves key and value"
+            )
         for param in params:
             # A bias is added behind its matrix, so it takes in the same multiplier.
             factor = self.factors.get(param.role, 1.0)
             yield param, fold(self.roles[param.row], factor), factor
-
-
-def _placed_like(param: Tensor, weight: Tensor) -> Tensor:
-    """The weight as the parameter is laid out: sharded over the same devices, or whole."""
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return weight
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    if not isinstance(param, DTensor):
-        return weight
-    return distribute_tensor(weight.to(param.device), param.device_mesh, param.placements)

@@ -10,10 +10,16 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The tensor itself, or in float32 if it has fewer bits."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def rms_norm(x_KxxD: Tensor, gain_KxD: Tensor, eps: float) -> Tensor:
-    """RMSNorm over the last axis, with each member's gains."""
-    if x_KxxD.is_cuda:
-        # One kernel there; on the CPU, autograd would run over the activations nine times.
+    """RMSNorm over the last axis, with each member's gains; in float32, or what is wider."""
+    x_KxxD = at_least_float32(x_KxxD)
+    if x_KxxD.is_cuda or torch.compiler.is_compiling():
+        # One kernel there; else, autograd would run over the activations nine times on the CPU.
         gain = gain_KxD.view(gain_KxD.shape[0], *([1] * (x_KxxD.dim() - 2)), -1)
         return F.rms_norm(x_KxxD, x_KxxD.shape[-1:], eps=eps) * gain
     rows_KxMxD = x_KxxD.flatten(1, -2)

@@ -3,7 +3,6 @@
 Shapes, as suffixes of names: K members.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from proxytune.config.shape import Shape
-from proxytune.models.roles import parameters
+from proxytune.models.portable import draw, placed_like
+from proxytune.models.roles import Parameter, parameters
 from proxytune.models.transformer import ForwardMultipliers, PackedTransformer
 from proxytune.scaling.projection import Forward, Projection
 from proxytune.scaling.rules import Role
@@ -26,13 +26,6 @@ class PackGroup:
     lr_K: Tensor
     weight_decay_K: Tensor
     eps_K: Tensor
-
-
-def draw(shape: Sequence[int], seed: int, name: str) -> Tensor:
-    """Standard normal numbers, on the CPU, whatever was drawn before and wherever they go."""
-    # One number of 32 bits: the generator takes no notice of more.
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-    return torch.empty(tuple(shape)).normal_(generator=generator)
 
 
 def build_model(
@@ -53,16 +46,26 @@ def empty_model(shape: Shape, forwards: Sequence[Forward]) -> PackedTransformer:
 
 @torch.no_grad()
 def init_pack_(model: nn.Module, projections: Sequence[Projection], seeds: Sequence[int]) -> None:
-    """Draws every member's weights: normal, std by role. Gains stay at 1.
+    """Draws every member's weights: normal, std by role. Gains are 1.
 
     A member's weights depend on its seed and the parameter's name, not on who else is in the pack.
     """
     for param in parameters(model):
-        for member, (projection, seed) in enumerate(zip(projections, seeds, strict=True)):
-            std = projection.roles[param.role].init_std
-            if std is not None:
-                shape = param.tensor.shape[1:]
-                param.tensor[member].copy_(draw(shape, seed, param.name) * std)
+        weight = initial_weight(param, projections, seeds)
+        param.tensor.copy_(placed_like(param.tensor, weight))
+
+
+def initial_weight(
+    param: Parameter, projections: Sequence[Projection], seeds: Sequence[int]
+) -> Tensor:
+    """What a parameter of a pack starts at (K, …), whole and on the CPU."""
+    shape, weights = param.tensor.shape[1:], []
+    for projection, seed in zip(projections, seeds, strict=True):
+        std = projection.roles[param.role].init_std
+        weights.append(
+            torch.ones(shape) if std is None else draw(shape, seed, param.name).mul_(std)
+        )
+    return torch.stack(weights)
 
 
 def pack_groups(model: nn.Module, projections: Sequence[Projection]) -> list[PackGroup]:

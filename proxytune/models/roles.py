@@ -6,23 +6,21 @@ Nothing is attached to tensors, so what wraps a model (DDP, FSDP2, torch.compile
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from torch import nn
 
 from proxytune.config.shape import Shape
 from proxytune.errors import InputError
+from proxytune.models.portable import first_match, unwrapped
+from proxytune.scaling.names import LLAMA, RolePatterns
 from proxytune.scaling.projection import fan_in
-from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, Role
-
-RolePatterns = Mapping[str, Role | str]
-"""Shell pattern of parameter names -> role. The first that matches counts."""
+from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, KV_ROLES, Role
 
 OWN: RolePatterns = {
     "embedding.*": Role.EMBEDDING,
     "blocks.*.attention.query.*": Role.QUERY,
-    "blocks.*.attention.key.*": Role.KV,
-    "blocks.*.attention.value.*": Role.KV,
+    "blocks.*.attention.key.*": Role.KEY,
+    "blocks.*.attention.value.*": Role.VALUE,
     "blocks.*.attention.out.*": Role.ATTENTION_OUT,
     "blocks.*.attention.query_norm.*": Role.QK_NORM,
     "blocks.*.attention.key_norm.*": Role.QK_NORM,
@@ -35,31 +33,12 @@ OWN: RolePatterns = {
 }
 """proxytune's own transformer."""
 
-LLAMA: RolePatterns = {
-    "*embed_tokens.*": Role.EMBEDDING,
-    "*layers.*.self_attn.q_proj.*": Role.QUERY,
-    "*layers.*.self_attn.k_proj.*": Role.KV,
-    "*layers.*.self_attn.v_proj.*": Role.KV,
-    "*layers.*.self_attn.o_proj.*": Role.ATTENTION_OUT,
-    "*layers.*.self_attn.q_norm.*": Role.QK_NORM,
-    "*layers.*.self_attn.k_norm.*": Role.QK_NORM,
-    "*layers.*.mlp.gate_proj.*": Role.HIDDEN,
-    "*layers.*.mlp.up_proj.*": Role.HIDDEN,
-    "*layers.*.mlp.down_proj.*": Role.MLP_OUT,
-    "*layers.*layernorm.*": Role.NORM,
-    "*norm.weight": Role.FINAL_NORM,
-    "lm_head.*": Role.UNEMBEDDING,
-}
-"""Hugging Face's Llama and the classes that name their parameters alike."""
-
 _CLASSES: Mapping[str, RolePatterns] = {"PackedTransformer": OWN} | dict.fromkeys(
     ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3", "Granite"), LLAMA
 )
 """Beginnings of class names whose patterns are known. Others may name alike and mean another
 thing: a gain that starts at 0, an embedding with a multiplier of its own."""
 
-_WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
-"""Components that DDP, torch.compile and FSDP put into names."""
 _FUSED = re.compile(r"qkv|query_key_value|c_attn|in_proj_weight", re.IGNORECASE)
 _LISTED = 8
 """Names in one message."""
@@ -73,13 +52,13 @@ class Parameter:
     """Without the components that wrappers add."""
     tensor: nn.Parameter
     role: Role
-    """Of the matrix or gain; a bias has that of its matrix."""
+    """Of the matrix or gain; a bias has that of what it is added behind."""
     bias: bool
 
     @property
     def row(self) -> Role:
         """The row of the rule table it follows: a bias follows the norm gains beside it."""
-        if not self.bias:
+        if not self.bias or self.role in GAIN_ROLES:
             return self.role
         return Role.FINAL_NORM if self.role is Role.UNEMBEDDING else Role.NORM
 
@@ -91,9 +70,9 @@ def parameters(model: nn.Module, patterns: RolePatterns | None = None) -> list[P
     classes. Raises InputError that lists parameters without a role and patterns without a
     parameter.
     """
-    named = {_unwrapped(name): tensor for name, tensor in model.named_parameters()}
+    named = {unwrapped(name): tensor for name, tensor in model.named_parameters()}
     table = _known_patterns(model) if patterns is None else patterns
-    matched = {name: _first_match(name, table) for name in named}
+    matched = {name: first_match(name, table) for name in named}
     without = [name for name, pattern in matched.items() if pattern is None]
     if without:
         raise InputError(
@@ -145,16 +124,13 @@ def _known_patterns(model: nn.Module) -> RolePatterns:
     """The built-in patterns of the model's class, or of the class inside what wraps it."""
     for module in model.modules():
         for beginning, patterns in _CLASSES.items():
-            if type(module).__name__.startswith(beginning):
+            # FSDP2 makes a class of its own of each that it shards.
+            if type(module).__name__.removeprefix("FSDP").startswith(beginning):
                 return patterns
     raise InputError(
         f"patterns: needed, since the roles in a {type(model).__name__} are not known; give "
         "{name pattern: role}, or proxytune.LLAMA if it names its parameters as Llama does"
     )
-
-
-def _first_match(name: str, patterns: RolePatterns) -> str | None:
-    return next((p for p in patterns if fnmatchcase(name, p)), None)
 
 
 def _parameter(name: str, tensor: nn.Parameter, role: Role | str) -> Parameter:
@@ -164,12 +140,8 @@ def _parameter(name: str, tensor: nn.Parameter, role: Role | str) -> Parameter:
         raise InputError.of_field(
             "patterns", str(role), f"is no role; there are {', '.join(Role)}"
         ) from None
-    bias = of_table not in GAIN_ROLES and name.rpartition(".")[2].endswith("bias")
+    bias = name.rpartition(".")[2].endswith("bias")
     return Parameter(name, tensor, of_table, bias)
-
-
-def _unwrapped(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
 def _is_fused(param: Parameter, shape: Shape) -> bool:
@@ -187,13 +159,14 @@ def _fits(param: Parameter, shape: Shape) -> bool:
     if param.bias or param.role in GAIN_ROLES:
         return True
     rows, columns = param.tensor.shape[-2:]
-    if param.role is Role.KV and rows not in (shape.kv_dim, 2 * shape.kv_dim):
+    both = param.role is Role.KV and rows == 2 * shape.kv_dim
+    if param.role in KV_ROLES and rows != shape.kv_dim and not both:
         return False
     return columns == fan_in(shape, param.role)
 
 
 def _sizes(role: Role, shape: Shape) -> str:
-    rows = f"{shape.kv_dim} rows and " if role is Role.KV else ""
+    rows = f"{shape.kv_dim} rows and " if role in KV_ROLES else ""
     return f"{rows}{fan_in(shape, role)} columns"
 
 

@@ -11,9 +11,11 @@ Shapes, as suffixes of names
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from proxytune.config.shape import Shape
-from proxytune.models.norm import rms_norm
+from proxytune.models.cross_entropy import cross_entropy
+from proxytune.models.norm import at_least_float32, rms_norm
 
 NORM_EPS = 1e-6
 ROPE_BASE = 10_000.0
@@ -99,7 +101,9 @@ class Rotary(nn.Module):
         self.register_buffer("sin_TxE", angle_TxE.sin(), persistent=False)
 
     def forward(self, x_KxBxTxNxH: Tensor, scale_Kx1x1: Tensor | None = None) -> Tensor:
-        """The heads turned, and multiplied by `scale`."""
+        """The heads turned, and multiplied by `scale`; computed in float32."""
+        if torch.compiler.is_compiling():
+            return self._in_real_numbers(x_KxBxTxNxH, scale_Kx1x1)
         positions, heads = x_KxBxTxNxH.shape[2:4]
         turn_TxE = torch.complex(self.cos_TxE[:positions], self.sin_TxE[:positions])
         # Repeated for the heads, so that the product runs along one long axis.
@@ -107,9 +111,21 @@ class Rotary(nn.Module):
         if scale_Kx1x1 is not None:
             turn_xTxNE = (turn_xTxNE * scale_Kx1x1)[:, None]
         pairs_KxBxTxNE = torch.view_as_complex(
-            torch.unflatten(x_KxBxTxNxH, -1, (-1, 2)).flatten(3, 4)
+            torch.unflatten(at_least_float32(x_KxBxTxNxH), -1, (-1, 2)).flatten(3, 4)
         )
-        return torch.view_as_real(pairs_KxBxTxNE * turn_xTxNE).view(x_KxBxTxNxH.shape)
+        turned = torch.view_as_real(pairs_KxBxTxNE * turn_xTxNE)
+        return turned.view(x_KxBxTxNxH.shape)
+
+    def _in_real_numbers(self, x_KxBxTxNxH: Tensor, scale_Kx1x1: Tensor | None) -> Tensor:
+        """The same for a compiler, which makes one loop of it but has no complex numbers."""
+        positions = x_KxBxTxNxH.shape[2]
+        cos_xTx1xE, sin_xTx1xE = self.cos_TxE[:positions, None], self.sin_TxE[:positions, None]
+        if scale_Kx1x1 is not None:
+            scale_Kx1x1x1x1 = scale_Kx1x1[..., None, None]
+            cos_xTx1xE, sin_xTx1xE = cos_xTx1xE * scale_Kx1x1x1x1, sin_xTx1xE * scale_Kx1x1x1x1
+        one, other = torch.unflatten(at_least_float32(x_KxBxTxNxH), -1, (-1, 2)).unbind(-1)
+        turned = (one * cos_xTx1xE - other * sin_xTx1xE, other * cos_xTx1xE + one * sin_xTx1xE)
+        return torch.stack(turned, -1).flatten(-2)
 
 
 class PackedAttention(nn.Module):
@@ -183,8 +199,19 @@ class PackedBlock(nn.Module):
         self.attention = PackedAttention(members, shape)
         self.mlp_norm = PackedRMSNorm(members, shape.d_model)
         self.mlp = PackedMLP(members, shape)
+        self.recompute = False
+        """Whether activations are computed again for the gradients, instead of kept."""
 
     def forward(
+        self, x_KxMxD: Tensor, sequences: int, attention_Kx1x1: Tensor, residual_Kx1x1: Tensor
+    ) -> Tensor:
+        inputs = (x_KxMxD, sequences, attention_Kx1x1, residual_Kx1x1)
+        if self.recompute and torch.is_grad_enabled():
+            # Inside of what FSDP2 wraps, which must not see it happen twice.
+            return checkpoint(self._both, *inputs, use_reentrant=False)
+        return self._both(*inputs)
+
+    def _both(
         self, x_KxMxD: Tensor, sequences: int, attention_Kx1x1: Tensor, residual_Kx1x1: Tensor
     ) -> Tensor:
         branch = self.attention(self.attention_norm(x_KxMxD), sequences, attention_Kx1x1)
@@ -222,19 +249,35 @@ class PackedTransformer(nn.Module):
 
     def forward(self, tokens_BxT: Tensor) -> Tensor:
         """Logits (K, B·T, V) of tokens (B, T)."""
-        by = self.multipliers
-        x_KxMxD = self.embedding(tokens_BxT.flatten()) * by.embedding
-        for block in self.blocks:
-            x_KxMxD = block(x_KxMxD, tokens_BxT.shape[0], by.attention, by.residual)
-        # The multiplier goes onto the narrow side of the product.
-        x_KxMxD = self.final_norm(x_KxMxD) * by.logits
+        x_KxMxD = self._last(tokens_BxT)
         if self.unembedding is None:
-            return torch.bmm(x_KxMxD, self.embedding.weight_KxVxD.transpose(1, 2))
+            return torch.bmm(x_KxMxD, self._table().transpose(1, 2))
+        # As a module, so that hooks see it: the coordinate check reads its inputs.
         return self.unembedding(x_KxMxD)
 
     def loss(self, tokens_BxT1: Tensor) -> Tensor:
         """Mean next-token cross-entropy of each member, (K,), nats; tokens are (B, T + 1)."""
-        logits_KxMxV = self(tokens_BxT1[:, :-1])
-        next_KM = tokens_BxT1[:, 1:].flatten().repeat(self.members)
-        loss_KM = F.cross_entropy(logits_KxMxV.flatten(0, 1).float(), next_KM, reduction="none")
-        return loss_KM.view(self.members, -1).mean(dim=1)
+        x_KxMxD = self._last(tokens_BxT1[:, :-1])
+        return cross_entropy(x_KxMxD, self._table(), tokens_BxT1[:, 1:].flatten())
+
+    def recompute_activations(self) -> None:
+        """From now on, computes a block's activations again for its gradients; keeps none."""
+        for block in self.modules():
+            if isinstance(block, PackedBlock):
+                block.recompute = True
+
+    def _last(self, tokens_BxT: Tensor) -> Tensor:
+        """What the logits are a product of (K, B·T, D), times their multiplier.
+
+        It goes onto the narrow side of the product.
+        """
+        by = self.multipliers
+        x_KxMxD = self.embedding(tokens_BxT.flatten()) * by.embedding
+        for block in self.blocks:
+            x_KxMxD = block(x_KxMxD, tokens_BxT.shape[0], by.attention, by.residual)
+        return self.final_norm(x_KxMxD) * by.logits
+
+    def _table(self) -> Tensor:
+        """What the logits are a product of, on its other side (K, V, D)."""
+        head = self.unembedding
+        return self.embedding.weight_KxVxD if head is None else head.weight_KxOxI

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
-from proxytune.scaling.rules import Ratios, Role, rule_table
+from proxytune.scaling.rules import KV_ROLES, Ratios, Role, rule_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,17 @@ def fan_in(shape: Shape, role: Role) -> int:
     return shape.d_ff if role is Role.MLP_OUT else shape.d_model
 
 
+def fan_out(shape: Shape, role: Role) -> int:
+    """Fan-out of the role's matrices, of K and V in repeated form; d_model where nobody asks."""
+    if role is Role.QUERY or role in KV_ROLES:
+        return shape.q_dim
+    if role is Role.UNEMBEDDING:
+        return shape.vocab_size
+    return shape.d_ff if role is Role.HIDDEN else shape.d_model
+
+
 def ratios(base: Shape, target: Shape, role: Role) -> Ratios:
-    """The six ratios between two shapes, for one role."""
+    """The seven ratios between two shapes, for one role."""
     return Ratios(
         m_in=fan_in(target, role) / fan_in(base, role),
         m_d=target.d_model / base.d_model,
@@ -69,6 +78,7 @@ def ratios(base: Shape, target: Shape, role: Role) -> Ratios:
         m_h=target.head_dim / base.head_dim,
         s=_s(target.repeat) / _s(base.repeat),
         r=target.repeat / base.repeat,
+        a=_aspect(target, role) / _aspect(base, role),
     )
 
 
@@ -103,12 +113,18 @@ def project(
 ) -> Projection:
     """The target's concrete settings.
 
-    The repeat factor is absolute: its multipliers are 1 at r = 1, whatever the base's own is.
+    Without a row for K and V together where their learning rates have different multipliers. The
+    repeat factor is absolute: its multipliers are 1 at r = 1, whatever the base's own is.
     """
-    origin = base.at(n_kv_heads=base.n_heads)
+    # Tying is no ratio between shapes, and what is tied is the target.
+    origin = base.at(n_kv_heads=base.n_heads, tied=target.tied)
     at_base = _settings_of_base(hyperparameters, origin, parameterization)
     by = multipliers(origin, target, parameterization)
-    roles = {role: _times(at_base.roles[role], factor) for role, factor in by.roles.items()}
+    roles = {
+        role: _times(at_base.roles[role], factor)
+        for role, factor in by.roles.items()
+        if role in at_base.roles
+    }
     forward = Forward(
         embedding=at_base.forward.embedding * by.forward.embedding,
         attention=at_base.forward.attention * by.forward.attention,
@@ -118,38 +134,64 @@ def project(
     return Projection(roles=roles, forward=forward)
 
 
+def embedding_decays(shape: Shape, parameterization: Parameterization) -> bool:
+    """Whether the token table decays: a tied one does, as the output head that it is too.
+
+    Untied, the head decays and the embedding does not. The published code of [CP] decays a tied
+    table as well.
+    """
+    tied = shape.tied and parameterization.rules_version > 1
+    return parameterization.embedding_weight_decay or tied
+
+
 def _settings_of_base(
     hp: BaseHyperparameters, base: Shape, parameterization: Parameterization
 ) -> Projection:
     """The column of every rule at the base shape, where all multipliers are 1."""
-    lr, decay = hp.learning_rate, hp.weight_decay
+    decay = hp.weight_decay
+    keeps_decay = parameterization.rules_version > 1
 
     def settings(
-        init_std: float | None, lr: float, weight_decay: float = 0.0, multiplier: float = 1.0
+        init_std: float | None,
+        lr_multiplier: float = 1.0,
+        weight_decay: float = 0.0,
+        multiplier: float = 1.0,
     ) -> Settings:
+        """lr · weight_decay is ηλ, whatever multiplies the learning rate."""
         return Settings(
-            init_std=init_std, lr=lr, weight_decay=weight_decay, eps=hp.eps, multiplier=multiplier
+            init_std=init_std,
+            lr=hp.learning_rate * lr_multiplier,
+            weight_decay=weight_decay / lr_multiplier if keeps_decay else weight_decay,
+            eps=hp.eps,
+            multiplier=multiplier,
         )
 
-    hidden = settings(hp.init_std, lr, decay)
-    gain = settings(None, lr * hp.norm_lr_multiplier)
-    embedding_decay = decay if parameterization.embedding_weight_decay else 0.0
+    hidden = settings(hp.init_std, weight_decay=decay)
+    gain = settings(None, hp.norm_lr_multiplier)
+    decays = embedding_decays(base, parameterization)
+    key, value = (
+        settings(hp.init_std, hp.kv_lr_multiplier * own, decay)
+        for own in (hp.key_lr_multiplier, hp.value_lr_multiplier)
+    )
+    together = {Role.KV: key} if key == value else {}
     return Projection(
         roles={
             Role.EMBEDDING: settings(
                 hp.embedding_init_std,
-                lr * hp.embedding_lr_multiplier,
-                embedding_decay,
+                hp.embedding_lr_multiplier,
+                decay if decays else 0.0,
                 hp.embedding_multiplier,
             ),
             Role.QUERY: hidden,
+            Role.KEY: key,
+            Role.VALUE: value,
+            **together,
             Role.HIDDEN: hidden,
             Role.ATTENTION_OUT: hidden,
             Role.MLP_OUT: hidden,
-            Role.KV: settings(hp.init_std, lr * hp.kv_lr_multiplier, decay),
             Role.UNEMBEDDING: settings(
                 hp.unembedding_init_std,
-                lr * hp.unembedding_lr_multiplier,
+                hp.unembedding_lr_multiplier,
                 decay,
                 hp.output_multiplier,
             ),
@@ -175,6 +217,11 @@ def _times(settings: Settings, by: Settings) -> Settings:
         eps=settings.eps * by.eps,
         multiplier=settings.multiplier * by.multiplier,
     )
+
+
+def _aspect(shape: Shape, role: Role) -> float:
+    """a = min(1, √(o/n)) of fan-out o and fan-in n: [SC], section 3."""
+    return min(1.0, math.sqrt(fan_out(shape, role) / fan_in(shape, role)))
 
 
 def _s(repeat: int) -> float:

@@ -52,4 +52,5 @@ if __name__ == "__main__":
     if dist.get_rank() == 0:
         with open(sys.argv[1], "w") as file:
             json.dump(result, file)
+    dist.barrier()  # neither leaves while the other still speaks to it
     dist.destroy_process_group()

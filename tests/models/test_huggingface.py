@@ -62,7 +62,7 @@ def test_every_parameter_is_in_one_group(
     assert len(given) == len(set(given)) == count
     assert set(given) == set(map(id, model.parameters()))
     rates = {group["role"]: group["lr"] for group in groups}
-    assert rates["kv"] == pytest.approx(rates["query"] * 1.5)
+    assert rates["key"] == rates["value"] == pytest.approx(rates["query"] * 1.5)
     assert rates["query"] == pytest.approx(TUNED.learning_rate / 2)
     torch.optim.AdamW(groups)
 

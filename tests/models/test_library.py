@@ -14,8 +14,10 @@ from proxytune.data.batches import training_batch
 from proxytune.data.tokens import TokenData
 from proxytune.errors import InputError
 from proxytune.models.parametrize import build_model, pack_groups
+from proxytune.models.roles import OWN
 from proxytune.models.transformer import ForwardMultipliers, PackedTransformer
 from proxytune.scaling.projection import Forward, project
+from proxytune.scaling.rules import Role
 from proxytune.testing.packs import hyperparameters
 from proxytune.training.optimizer import PackedAdamW
 
@@ -139,6 +141,65 @@ def test_gains_start_at_one_and_biases_at_zero(shape: Shape) -> None:
         else:
             expected = 1.0 if "embed" in name else 16**-0.5
             assert float(param.detach().std()) == pytest.approx(expected, rel=0.15), name
+
+
+ROLES_OF_VECTORS = ("norm", "qk_norm", "final_norm")
+
+
+def test_every_bias_of_every_role_starts_at_zero() -> None:
+    """Also that of a LayerNorm, whose pattern names a role of gains."""
+    shape = Shape(d_model=16, n_layers=1, n_heads=4, d_ff=40, qk_norm=True)
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = torch.nn.Embedding(256, 16)
+            for name, rows, columns in (
+                *(("query", 16, 16), ("key", 16, 16), ("value", 16, 16), ("kv", 16, 16)),
+                *(("hidden", 40, 16), ("attention_out", 16, 16), ("mlp_out", 16, 40)),
+                ("unembedding", 256, 16),
+            ):
+                self.add_module(name, torch.nn.Linear(columns, rows))
+            for name in ROLES_OF_VECTORS:
+                self.add_module(name, torch.nn.LayerNorm(16))
+
+    model = Model()
+    for param in model.parameters():
+        torch.nn.init.constant_(param, 7.0)
+    patterns = {f"{name}.*": name for name, _ in model.named_children()}
+    assert set(patterns.values()) == set(Role)
+    for folded in (False, True):
+        settings = {"base": shape, "target": shape, "hyperparameters": {"output_multiplier": 2.0}}
+        proxytune.init_weights_(model, **settings, patterns=patterns, folded=folded)
+        for name, param in model.named_parameters():
+            if name.endswith("bias"):
+                assert (param == 0).all(), name
+            elif name.partition(".")[0] in ROLES_OF_VECTORS:
+                assert (param == 1).all(), name
+        groups = proxytune.param_groups(model, **settings, patterns=patterns, folded=folded)
+        decays = {g["role"]: g["weight_decay"] for g in groups}
+        assert {decays[f"{role} bias"] for role in (*ROLES_OF_VECTORS, "query")} == {0.0}
+
+
+def test_the_name_kv_is_for_keys_and_values_that_share_their_settings() -> None:
+    projection = project(TUNED, BASE, TARGET, Parameterization())
+    model = build_model(TARGET, [projection], [0])
+    patterns = {
+        **{name: role for name, role in OWN.items() if "query_norm" not in name},
+        "blocks.*.attention.key.*": "kv",
+        "blocks.*.attention.value.*": "kv",
+    }
+    patterns = {n: r for n, r in patterns.items() if "key_norm" not in n}
+    settings = {"base": BASE, "target": TARGET, "patterns": patterns}
+    by_role = {
+        group["role"]: group
+        for group in proxytune.param_groups(model, hyperparameters=TUNED, **settings)
+    }
+    assert by_role["kv"]["lr"] == projection.roles[Role.KEY].lr
+    assert len(by_role["kv"]["params"]) == 6
+    apart = {"key_lr_multiplier": 2.0}
+    with pytest.raises(InputError, match=r"is kv, but key_lr_multiplier and value_lr_mult"):
+        proxytune.param_groups(model, hyperparameters=apart, **settings)
 
 
 def test_hyperparameters_may_be_plain_and_are_checked(shape: Shape) -> None:

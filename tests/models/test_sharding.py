@@ -1,28 +1,16 @@
 """How a model is sharded does not change what it trains to."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.torchrun import torchrun
 
 
 def losses_over(processes: int, to: Path) -> list[float]:
     """Losses of tests/models/sharded.py in so many processes, FSDP2 over gloo."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    ran = subprocess.run(
-        [sys.executable, *launcher, "-m", "tests.models.sharded", str(to)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ran.returncode == 0, ran.stderr[-2000:]
+    torchrun("tests.models.sharded", to, processes=processes)
     return list(json.loads(to.read_text()))
 
 

@@ -117,7 +117,8 @@ def test_every_parameter_has_a_role_and_is_counted(
     assert sum(p.tensor.numel() for p in parameters(model)) == shape.count_parameters()
     assert len(parameters(model)) == len(list(model.parameters()))
     groups = pack_groups(model, [projection(shape)])
-    assert {group.role for group in groups} == set(roles_of(shape))
+    # K and V are apart in this model; kv is for those that have them in one matrix.
+    assert {group.role for group in groups} == set(roles_of(shape)) - {Role.KV}
 
 
 def test_weights_start_at_the_projected_std(shape: Shape) -> None:
@@ -148,7 +149,26 @@ def test_settings_reach_the_parameters_of_their_role(shape: Shape) -> None:
         for name in ("lr", "weight_decay", "eps"):
             expected = [getattr(p.roles[group.role], name) for p in projections]
             assert getattr(group, f"{name}_K").tolist() == pytest.approx(expected)
-    kv = next(g for g in pack_groups(model, projections) if g.role is Role.KV)
+    groups = {group.role: group for group in pack_groups(model, projections)}
     names = {id(p.tensor): p.name for p in parameters(model)}
-    assert len(kv.params) == 8
-    assert all(".key." in names[id(p)] or ".value." in names[id(p)] for p in kv.params)
+    for role in (Role.KEY, Role.VALUE):
+        params = groups[role].params
+        assert len(params) == 4
+        assert all(f".{role}." in names[id(p)] for p in params)
+
+
+def test_activations_are_kept_unless_they_are_to_be_computed_again(shape: Shape) -> None:
+    model = build_model(shape, [projection(shape)], [0])
+    tokens = torch.arange(2 * (shape.seq_len + 1)).view(2, -1)
+
+    def kept() -> int:
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: sizes.append(tensor.numel()) or tensor, lambda tensor: tensor
+        ):
+            model.loss(tokens)
+        return sum(sizes)
+
+    before = kept()
+    model.recompute_activations()
+    assert kept() < before / 2
