@@ -16,10 +16,11 @@ from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
 from proxytune.config.training import TrainingSpec
-from proxytune.data.tokens import SPLITS
+from proxytune.data.tokens import SPLITS, save_arrays
 from proxytune.errors import PackTooLarge
-from proxytune.packs.calibration import Calibration, Speed
+from proxytune.packs.calibration import Calibration, Compiling, Speed
 from proxytune.packs.pack import Member, PackSpec
+from proxytune.training.compiling import can_compile
 from proxytune.training.pack import PackTrainer
 
 MOST_MEMBERS = 1024
@@ -31,6 +32,8 @@ CHUNK_SECONDS, MOST_STEPS, REPEATS = 0.1, 16, 3
 """Steps are timed in chunks of about this length; the fastest of the repeats counts."""
 EVALUATION = 1 / 3
 """Cost of a forward pass over one batch, in steps: 2 of the 6 FLOPs per weight and token."""
+COMPILING_SECONDS = 60.0
+"""Training that is over by then is not worth compiling: that takes 10 to 60 seconds."""
 SAFE = {"cpu": 0.8, "cuda": 0.9}
 """Share of the memory that packs may use."""
 
@@ -50,6 +53,13 @@ def pack_memory(execution: ExecutionSpec) -> int:
         return int(total * share * SAFE["cuda"])
     share = min(1.0, execution.cpus_per_pack / (os.cpu_count() or 1))
     return int(_free_memory() * share * SAFE["cpu"])
+
+
+def most_memory() -> int:
+    """Bytes that a pack can have here if it trains alone: a whole GPU, or all free memory."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return _free_memory()
 
 
 def packs_here(execution: ExecutionSpec) -> int:
@@ -81,13 +91,54 @@ def calibrate(shape: Shape, training: TrainingSpec, execution: ExecutionSpec) ->
     )
 
 
+def calibrate_compiling(
+    shape: Shape, training: TrainingSpec, execution: ExecutionSpec, members: int
+) -> Compiling | None:
+    """Times a pack's steps without torch.compile and with it; None where it cannot pay.
+
+    It cannot where there is no compiler, or where training ends about as soon as compiling. A pack
+    that does not fit into memory will train in parts, so it says nothing.
+    """
+    if not can_compile():
+        return None
+    with (
+        tempfile.TemporaryDirectory(prefix="proxytune-calibration-") as folder,
+        suppress(PackTooLarge),
+    ):
+        tokens = _random_tokens(Path(folder), shape)
+
+        def pack(steps: int) -> PackSpec:
+            return _pack(shape, training, execution.cpus_per_pack, tokens, members, steps)
+
+        once = _time(pack(1), 1)
+        if once * training.steps < COMPILING_SECONDS:
+            return None
+        steps = _steps_of_a_chunk(once)
+        plain = _time(pack(steps), steps)
+        # This process may have compiled the same before, but the next one has not.
+        torch.compiler.reset()
+        first, fastest = _chunks(pack(steps).model_copy(update={"compiled": True}))
+        return Compiling(
+            members=members,
+            plain=plain,
+            compiled=fastest / (steps + EVALUATION),
+            startup=max(0.0, first - fastest),
+        )
+    return None
+
+
 def _speeds(shape: Shape, training: TrainingSpec, threads: int, tokens: Path) -> Iterator[Speed]:
     """Measures ever larger packs while there is time for the next."""
     ends = time.perf_counter() + SECONDS[_device()]
     # The first run also warms up libraries, and gives the length of a step.
     steps, start = 1, _memory_now()
+    _forget_peak()
     first = _time(_pack(shape, training, threads, tokens, 1, steps), steps)
-    steps = max(1, min(MOST_STEPS, round(CHUNK_SECONDS / first)))
+    if time.perf_counter() >= ends:
+        # Slow steps are a measurement, too.
+        yield Speed(members=1, seconds=first, memory=max(0, _peak() - start))
+        return
+    steps = _steps_of_a_chunk(first)
     members, took = 1, 0.0
     while members <= MOST_MEMBERS and time.perf_counter() + 2 * took < ends:
         began = time.perf_counter()
@@ -105,23 +156,34 @@ def _is_flat(speeds: Sequence[Speed]) -> bool:
 
 
 def _time(pack: PackSpec, steps: int) -> float:
-    """Seconds per step, after a first chunk that may compile."""
+    """Seconds per step, after a first chunk."""
+    return _chunks(pack)[1] / (steps + EVALUATION)
+
+
+def _steps_of_a_chunk(seconds: float) -> int:
+    """As many as take about CHUNK_SECONDS, where one takes so many seconds."""
+    return max(1, min(MOST_STEPS, round(CHUNK_SECONDS / seconds)))
+
+
+def _chunks(pack: PackSpec) -> tuple[float, float]:
+    """Seconds of the first chunk, which may compile, and of the fastest of the others."""
     trainer = PackTrainer(pack)
+    began = time.perf_counter()
     trainer.advance()
-    fastest = float("inf")
+    first, fastest = time.perf_counter() - began, float("inf")
     while not trainer.done and (fastest == float("inf") or fastest < 3 * CHUNK_SECONDS):
         began = time.perf_counter()
         # Evaluations are numbers on the host, so no work is pending after this.
         trainer.advance()
         fastest = min(fastest, time.perf_counter() - began)
-    return fastest / (steps + EVALUATION)
+    return first, fastest
 
 
 def _pack(
     shape: Shape, training: TrainingSpec, threads: int, tokens: Path, members: int, steps: int
 ) -> PackSpec:
     settings = BaseHyperparameters.model_validate(
-        BaseHyperparameters.defaults_at(shape.d_model) | {"learning_rate": 1e-4}
+        BaseHyperparameters.defaults_at(shape) | {"learning_rate": 1e-4}
     )
     short = {
         "steps": steps * (1 + REPEATS),
@@ -146,9 +208,8 @@ def _pack(
 
 def _random_tokens(folder: Path, shape: Shape) -> Path:
     """A corpus of noise, since the content does not change the cost."""
-    noise = np.random.default_rng(0).integers(256, size=64 * (shape.seq_len + 1), dtype=np.uint8)
-    for split in SPLITS:
-        (folder / f"{split}.bin").write_bytes(noise.tobytes())
+    noise = np.random.default_rng(0).integers(shape.vocab_size, size=64 * (shape.seq_len + 1))
+    save_arrays(folder, dict.fromkeys(SPLITS, noise))
     return folder
 
 

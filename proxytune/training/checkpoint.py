@@ -14,7 +14,7 @@ from proxytune.errors import RunError
 from proxytune.files import replace
 from proxytune.packs.pack import Evaluation, PackSpec
 
-VERSION = 2
+VERSION = 3
 """Version of the file's contents; it rises when their meaning changes."""
 
 
@@ -33,6 +33,13 @@ class Checkpoint:
     """All evaluations so far, with dropped members: the driver may not have received all."""
     step_losses: dict[int, list[float]]
     """Training loss at every step by member, where the pack is asked for details; else empty."""
+    clipped: dict[int, int]
+    """Steps with clipped gradients by member."""
+    seconds: dict[int, float]
+    """Time of training by member."""
+    since_SxK: Tensor
+    """Training losses of the steps since the last evaluation: a time limit may end a pack there.
+    """
 
     def save(self, path: Path) -> None:
         """Replaces the file atomically, so it is always complete."""
@@ -45,6 +52,9 @@ class Checkpoint:
             "moments": list(self.moments),
             "curve": json.dumps([e.model_dump() for e in self.curve]),
             "step_losses": self.step_losses,
+            "clipped": self.clipped,
+            "seconds": self.seconds,
+            "since_SxK": self.since_SxK,
         }
 
         def write(new: Path) -> None:
@@ -66,7 +76,7 @@ class Checkpoint:
         A file may be left from a deleted study of the same name, on a node whose disk the driver
         does not see.
         """
-        ours = {"name", "members", "checkpoint", "threads", "tokens"}
+        ours = {"name", "members", "checkpoint", "threads", "tokens", "purpose", "job", "compiled"}
         alike = self.pack.model_dump(exclude=ours) == pack.model_dump(exclude=ours)
         same_tokens = self.pack.tokens.name == pack.tokens.name
         return alike and same_tokens and set(pack.members) <= set(self.pack.members)
@@ -87,6 +97,9 @@ class Checkpoint:
             pack = PackSpec.model_validate_json(saved.pop("pack"))
             curve = [Evaluation.model_validate(e) for e in json.loads(saved.pop("curve"))]
             saved.setdefault("step_losses", {})
+            # A file of an older program ends with an evaluation.
+            saved.setdefault("seconds", {e.number: e.seconds for e in curve})
+            saved.setdefault("since_SxK", torch.empty(0, len(saved["numbers"])))
             return cls(pack=pack, curve=curve, **saved)
         except (
             *(AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError),

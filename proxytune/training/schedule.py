@@ -1,8 +1,7 @@
 """The learning-rate schedule, as a factor on the peak."""
 
-import math
-
 from proxytune.config.training import TrainingSpec
+from proxytune.models import portable
 
 
 def lr_factor(training: TrainingSpec, warmup_fraction: float, step: int) -> float:
@@ -10,14 +9,11 @@ def lr_factor(training: TrainingSpec, warmup_fraction: float, step: int) -> floa
 
     Step 0 has a rate above 0, and the last step runs at `final_lr_fraction`.
     """
-    warmup = round(warmup_fraction * training.steps)
-    if step < warmup:
-        return (step + 1) / warmup
-    if training.schedule == "wsd":
-        start = max(warmup, round((1 - training.decay_fraction) * training.steps))
-    else:
-        start = warmup
-    # The share of the steps from `start` on that are done; 1 at the last.
-    done = max(0.0, (step - start + 1) / (training.steps - start)) if step >= start else 0.0
-    fall = (1 - math.cos(math.pi * done)) / 2 if training.schedule == "cosine" else done
-    return 1 - (1 - training.final_lr_fraction) * fall
+    return portable.lr_factor(
+        step,
+        training.steps,
+        kind=training.schedule,
+        warmup_fraction=warmup_fraction,
+        final_lr_fraction=training.final_lr_fraction,
+        decay_fraction=training.decay_fraction,
+    )

@@ -4,30 +4,41 @@ Hidden and K/V matrices are measured in the spectral norm, in which the rules ke
 update flat (Yang, Simon, Bernstein, arXiv 2310.17813). Repeating a K/V matrix multiplies both
 norms by √r, so the ratio is that of the repeated form too. Tables and gains, whose entries do not
 change with width, are measured by their RMS.
+
+Shapes, as suffixes of names: K members, `x` what a parameter of one member has.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from proxytune.models.roles import parameters
+from proxytune.models.portable import whole
+from proxytune.models.roles import Parameter, parameters
 from proxytune.models.transformer import PackedTransformer
-from proxytune.scaling.rules import HIDDEN_ROLES, Role
+from proxytune.scaling.rules import HIDDEN_ROLES, Role, reported_as
 
 
 @torch.no_grad()
 def relative_updates(
-    before: PackedTransformer, after: PackedTransformer, member: int
-) -> dict[Role, float]:
-    """‖W − W₀‖ / ‖W₀‖ of one member of a pack, by role; the mean over the role's parameters.
+    model: PackedTransformer, initial: Callable[[Parameter], Tensor]
+) -> list[dict[Role, float]]:
+    """‖W − W₀‖ / ‖W₀‖ of each member, by role; the mean over the role's parameters.
 
-    `member` is its place in the pack.
+    `initial` gives what a parameter started at; one is looked at at a time, so that a sharded
+    model is never whole.
     """
-    ratios: dict[Role, list[float]] = {}
-    for old, new in zip(parameters(before), parameters(after), strict=True):
-        start, end = old.tensor[member].cpu(), new.tensor[member].cpu()
-        ratio = _norm(end - start, old.role) / _norm(start, old.role)
-        ratios.setdefault(old.role, []).append(ratio)
-    return {role: sum(values) / len(values) for role, values in ratios.items()}
+    ratios: list[dict[Role, list[float]]] = [{} for _ in range(model.members)]
+    for param in parameters(model):
+        start_Kx, end_Kx = initial(param), whole(param.tensor).cpu()
+        for of_member, start_x, end_x in zip(ratios, start_Kx, end_Kx, strict=True):
+            ratio = _norm(end_x - start_x, param.role) / _norm(start_x, param.role)
+            for role in reported_as(param.role):
+                of_member.setdefault(role, []).append(ratio)
+    return [
+        {role: sum(values) / len(values) for role, values in of_member.items()}
+        for of_member in ratios
+    ]
 
 
 def _norm(weight: Tensor, role: Role) -> float:

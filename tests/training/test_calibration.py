@@ -6,6 +6,7 @@ from proxytune.config.execution import ExecutionSpec
 from proxytune.config.shape import Shape
 from proxytune.plan.pack_size import pack_size
 from proxytune.testing.packs import TRAINING
+from proxytune.training import calibration
 from proxytune.training.calibration import calibrate, pack_memory
 
 
@@ -22,6 +23,15 @@ def test_a_shape_that_does_not_fit_has_no_speed(shape: Shape) -> None:
     found = calibrate(shape.at(vocab_size=10**13), TRAINING, ExecutionSpec())
     assert (found.speeds, found.too_large) == ((), 1)
     assert pack_size(found, 8, 1, learns=True) == 1
+
+
+def test_a_step_slower_than_the_budget_is_measured_once(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "SECONDS", {"cpu": 0.0, "cuda": 0.0})
+    (speed,) = calibrate(shape, TRAINING, ExecutionSpec()).speeds
+    assert speed.members == 1
+    assert speed.seconds > 0
 
 
 def test_cores_share_the_memory() -> None:
