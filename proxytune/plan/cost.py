@@ -7,6 +7,9 @@ from proxytune.config.base import Spec
 from proxytune.config.study import StudySpec
 from proxytune.config.target import TargetSpec
 
+BETWEEN = 2
+"""Points between trials that a race has, besides the best trials."""
+
 
 class Cost(Spec):
     """A study's cost beside the target's planned run."""
@@ -37,5 +40,10 @@ def trial_flops(study: StudySpec) -> float:
 
 
 def study_runs(study: StudySpec) -> int:
-    """Training runs of a study whose trials all train to their end, confirmation included."""
-    return study.search.trials + study.selection.top * study.selection.seeds
+    """Training runs of a study whose trials all train to their end, with a race of usual length.
+
+    `top` trials and two points between trials start it, and half of them go all the way.
+    """
+    selection = study.selection
+    rounds = (selection.seeds + selection.most_seeds + 1) // 2
+    return study.search.trials + (selection.top + BETWEEN) * rounds

@@ -6,6 +6,10 @@ from proxytune.config.base import Report, Spec
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
+from proxytune.config.target import NotModelled, TargetSpec
+from proxytune.plan.cost import study_runs
+from proxytune.plan.tables import TargetTokens
+from proxytune.scaling.horizon import Horizon
 
 
 class PlannedTarget(Spec):
@@ -16,11 +20,25 @@ class PlannedTarget(Spec):
     shape: Shape
     """Its shape."""
     parameters: int
-    """Weights and gains."""
+    """Of the whole model, with what not_modelled adds."""
     tokens: float | None
     """Tokens of its planned run; None if it names none."""
     flops: float | None
     """Floating-point operations of that run; None without tokens."""
+    not_modelled: tuple[NotModelled, ...] = ()
+    """What neither the rules nor a proxy represent."""
+
+    @classmethod
+    def of(cls, target: TargetSpec) -> "PlannedTarget":
+        """What a plan says of a target."""
+        return cls(
+            name=target.name,
+            shape=target.shape,
+            parameters=target.parameters,
+            tokens=target.run.tokens,
+            flops=target.flops,
+            not_modelled=target.not_modelled,
+        )
 
 
 class Machine(Spec):
@@ -42,11 +60,21 @@ class PlannedRuns(Spec):
     trials: int
     """Trials of the search."""
     confirmation: int
-    """Runs that confirm the best of them."""
+    """Runs of a race of usual length, which confirm the best of them."""
     steps: int
     """Optimizer steps of each run."""
     tokens: int
     """Tokens of each run."""
+
+    @classmethod
+    def of(cls, study: StudySpec) -> "PlannedRuns":
+        """The runs of a study."""
+        return cls(
+            trials=study.search.trials,
+            confirmation=study_runs(study) - study.search.trials,
+            steps=study.training.steps,
+            tokens=study.training.tokens(study.proxy.seq_len),
+        )
 
 
 class ProxyPlan(Spec):
@@ -100,8 +128,14 @@ class PlanReport(Report):
     """The rule that chooses among them, in words."""
     suggestion: Suggestion
     """What it chooses."""
+    target_tokens: TargetTokens
+    """The suggested proxy on tokens of the target's own tokenizer."""
     study: StudySpec
     """The suggested study. In JSON it is as a user would write it: without what is a default."""
+    horizon: Horizon | None = None
+    """What the target's horizon rules will multiply its settings by; None: no rule is on."""
+    warnings: tuple[str, ...] = ()
+    """That nothing corrects for the target's longer run or larger batch, where it has one."""
 
     @field_serializer("study")
     def _study_as_written(self, study: StudySpec) -> dict[str, JsonValue]:
@@ -111,7 +145,8 @@ class PlanReport(Report):
 def as_written(study: StudySpec) -> dict[str, JsonValue]:
     """The study as a user would write it: what was set, and no hyperparameter at its default."""
     written = study.model_dump(mode="json", exclude_unset=True, exclude={"hyperparameters"})
-    own = BaseHyperparameters.defaults_at(study.base.d_model)
-    fixed = study.hyperparameters.model_dump(exclude_defaults=True)
-    fixed = {name: value for name, value in fixed.items() if value != own["init_std"]}
+    defaults = BaseHyperparameters.model_validate(BaseHyperparameters.defaults_at(study.base))
+    own = defaults.model_dump()
+    given = study.hyperparameters.model_dump()
+    fixed = {name: value for name, value in given.items() if value != own[name]}
     return written | ({"hyperparameters": fixed} if fixed else {})

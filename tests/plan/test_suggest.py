@@ -1,13 +1,11 @@
 """Laws of the suggested proxy, and of the proxies there are to choose from."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from proxytune.config.load import load_target
 from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
@@ -15,6 +13,8 @@ from proxytune.packs.calibration import Calibration, Speed
 from proxytune.plan.estimate import Estimate, estimate, member_memory
 from proxytune.plan.proxies import SMALLEST_HEAD, proxies
 from proxytune.plan.suggest import Option, Rule, obstacles, reason, suggest
+from proxytune.plan.tables import TargetTokens
+from proxytune.targets.load import load_target
 from tests.studies import study_spec
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -25,8 +25,18 @@ TARGETS = {
     "gelu, tied, normed": LLAMA.at(mlp="gelu", tied=True, qk_norm=True),
     "wide heads": LLAMA.at(head_dim=256, n_kv_heads=4),
     "odd repeat": Shape(d_model=1536, n_layers=28, n_heads=12, n_kv_heads=2, d_ff=8960),
+    "multi-head": Shape(d_model=2048, n_layers=16, n_heads=16, d_ff=8192),
     "one layer": Shape(d_model=64, n_layers=1, n_heads=4, n_kv_heads=2),
 }
+ODD = {
+    "falcon-7b": Shape(d_model=4544, n_layers=32, n_heads=71, n_kv_heads=1, mlp="gelu"),
+    "qwen2.5-7b": Shape(d_model=3584, n_layers=28, n_heads=28, n_kv_heads=4, d_ff=18944),
+    "phi-4": Shape(d_model=5120, n_layers=40, n_heads=40, n_kv_heads=10, d_ff=17920),
+    "25 heads": Shape(d_model=1600, n_layers=48, n_heads=25, mlp="gelu"),
+    "heads of 202": Shape(d_model=2020, n_layers=8, n_heads=10, n_kv_heads=2),
+    "prime width": Shape(d_model=4099, n_layers=8, n_heads=32, head_dim=128, n_kv_heads=8),
+}
+"""Targets of which halves have no whole groups of heads."""
 
 
 def on(proxy: Shape) -> StudySpec:
@@ -63,10 +73,60 @@ def test_proxies_are_smaller_and_otherwise_like_the_target(name: str) -> None:
             target.tied,
         )
         assert shape.q_dim * target.d_model == target.q_dim * shape.d_model
-        assert shape.repeat == math.gcd(shape.n_heads, target.repeat)
+        # One or two heads are no multi-head attention.
+        smallest = min(SMALLEST_HEAD, target.head_dim)
+        assert shape.n_heads >= 4 or shape.head_dim == smallest
+        divisors = [r for r in range(1, shape.n_heads + 1) if shape.n_heads % r == 0]
+        assert shape.repeat == max(r for r in divisors if r <= target.repeat)
         # Heads get smaller before the repeat factor does.
         assert shape.repeat == target.repeat or shape.head_dim == SMALLEST_HEAD
+        assert abs(shape.d_ff / shape.d_model / (target.d_ff / target.d_model) - 1) < 0.05
         assert shape.vocab_size == 256
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_target_whose_heads_do_not_halve_has_proxies_all_the_same(name: str) -> None:
+    target = ODD[name]
+    found = proxies(target, 4, 128)
+    widths = [shape.d_model for shape in found]
+    assert widths == sorted(set(widths))
+    assert len(found) == 5
+    assert all(width < target.d_model for width in widths)
+    for shape in found[1:]:
+        assert shape.n_heads >= 4
+        assert shape.q_dim / shape.d_model == pytest.approx(target.q_dim / target.d_model, rel=0.1)
+        # The target's, or as near to it as the heads allow: one K/V head stays one.
+        assert shape.repeat in (target.repeat, shape.n_heads)
+
+
+def test_proxies_have_the_vocabulary_of_the_data() -> None:
+    assert {shape.vocab_size for shape in proxies(LLAMA, 4, 128, 32000)} == {32000}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_the_target_s_tables_cost_a_proxy_is_told(tied: bool) -> None:
+    target = LLAMA.at(tied=tied)
+    proxy = proxies(target, 4, 128)[1]
+    found = TargetTokens.of(proxy, target)
+    own = proxy.at(vocab_size=128256, seq_len=8192)
+    bare = own.at(vocab_size=1)
+    assert found.parameters == own.count_parameters()
+    assert found.table_parameters == pytest.approx(
+        own.count_parameters() - bare.count_parameters(), rel=1e-4
+    )
+    assert found.flops_factor * proxy.training_flops_per_token() == pytest.approx(
+        own.training_flops_per_token()
+    )
+    for fact in ("vocab_size 128256", "seq_len 8192", f"{found.flops_factor:.3g} times"):
+        assert fact in found.advice
+
+
+def test_a_proxy_on_the_target_s_tokens_is_not_advised_to_take_them() -> None:
+    proxy = proxies(LLAMA, 4, LLAMA.seq_len, LLAMA.vocab_size)[0]
+    found = TargetTokens.of(proxy, LLAMA)
+    assert found.flops_factor == 1
+    assert "vocabulary and length are the target's" in found.advice
+    assert "set " not in found.advice
 
 
 def test_a_target_that_is_smaller_than_any_proxy_is_refused() -> None:
