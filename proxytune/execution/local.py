@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Generator, Sequence
 
-from proxytune.errors import PackTooLarge, RunError
+from proxytune.errors import PackLost, PackTooLarge, RunError
+from proxytune.packs.losses import Losses
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackSource, Result, RunnerFactory, refuse
 
@@ -12,8 +13,9 @@ class LocalExecutor:
 
     slots = 1
 
-    def __init__(self, start: RunnerFactory) -> None:
-        self._start = start
+    def __init__(self, start: RunnerFactory, max_failures: int = 0) -> None:
+        """A pack may be lost `max_failures` times in a row without making progress."""
+        self._start, self._max_failures = start, max_failures
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -23,27 +25,39 @@ class LocalExecutor:
 
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted; an exception in a pack fails that pack alone."""
+        losses = Losses(self._max_failures)
         while (pack := source.next_pack()) is not None:
-            self._train(pack, source)
+            while not self._train(pack, source, losses):
+                pass
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Calls the function in this process."""
         return function(*arguments)
 
-    def _train(self, pack: PackSpec, source: PackSource) -> None:
+    def _train(self, pack: PackSpec, source: PackSource, losses: Losses) -> bool:
+        """Trains a pack to its end; False if it was lost, and is to be tried again."""
         training, drop = self._training(pack), None
         while True:
             try:
                 evaluations = training.send(drop)
             except StopIteration as end:
-                return source.finish(pack, end.value)
+                source.finish(pack, end.value)
+                return True
             except PackTooLarge as error:
-                return refuse(source, pack, str(error))
+                refuse(source, pack, str(error))
+                return True
+            except PackLost as error:
+                if losses.allow_another(pack.name):
+                    return False
+                source.fail(pack, losses.reason(pack.name, str(error)))
+                return True
             except RunError:
                 raise
             except Exception as error:
-                return source.fail(pack, f"{type(error).__name__}: {error}")
+                source.fail(pack, f"{type(error).__name__}: {error}")
+                return True
             # Outside the try: an error in the source is not the pack's.
+            losses.hear(pack.name, evaluations)
             drop = source.report(pack, evaluations)
 
     def _training(

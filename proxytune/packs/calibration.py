@@ -21,6 +21,23 @@ class Speed(Spec):
         return self.seconds / self.members
 
 
+class Compiling(Spec):
+    """What torch.compile does to the steps of a pack."""
+
+    members: PositiveInt
+    """Trials in the pack."""
+    plain: PositiveFloat
+    """Time of one step without it, in seconds."""
+    compiled: PositiveFloat
+    """Time of one step with it, in seconds."""
+    startup: float
+    """Time until it is compiled, in seconds."""
+
+    def pays(self, steps: int) -> bool:
+        """Whether a pack of so many steps ends earlier with it."""
+        return (self.plain - self.compiled) * steps > self.startup
+
+
 class Calibration(Spec):
     """The measurements for one shape and batch, with one pack's share of a device."""
 

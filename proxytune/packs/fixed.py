@@ -11,13 +11,15 @@ from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 
 @dataclass
 class PackRun:
-    """The results of one pack so far; its halves count as the pack itself."""
+    """The results of one pack so far; its parts count as the pack itself."""
 
     pack: PackSpec
+    parts: list[PackSpec] = field(default_factory=list)
+    """The packs that it was given out as, if not as a whole."""
     details: dict[int, MemberDetails] = field(default_factory=dict)
     """By member, once it has ended; empty if the trainer has no details."""
     losses: list[str] = field(default_factory=list)
-    """The reasons why the pack, or a half of it, failed."""
+    """The reasons why the pack, or a part of it, failed."""
     _curves: dict[int, dict[int, Evaluation]] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
 
@@ -32,7 +34,7 @@ class PackRun:
             self._curves.setdefault(evaluation.number, {})[evaluation.step] = evaluation
 
     def end(self, part: PackSpec, details: Sequence[MemberDetails]) -> None:
-        """Stores that the pack, or a half of it, has trained to its end."""
+        """Stores that the pack, or a part of it, has trained to its end."""
         self.details |= {member.number: member for member in details}
         self._ended |= {member.number for member in part.members}
 
@@ -54,13 +56,20 @@ class FixedPacks:
         packs: Sequence[PackSpec],
         on_evaluations: OnEvaluations = lambda run, evaluations: None,
         on_finished: OnFinished = lambda run: None,
+        largest: int | None = None,
     ) -> None:
-        """Calls `on_evaluations` for every report, and `on_finished` for every finished pack."""
+        """Calls `on_evaluations` for every report, and `on_finished` for every finished pack.
+
+        Larger packs than `largest` are given out in parts.
+        """
         self.runs = {pack.name: PackRun(pack) for pack in packs}
         """The results of each pack, by its name."""
         self._of = dict(self.runs)
-        """The same, also by the names of halves."""
-        self._waiting = list(packs)
+        """The same, also by the names of parts."""
+        self._waiting: list[PackSpec] = []
+        for pack in packs:
+            whole = largest is None or len(pack.members) <= largest
+            self._waiting += [pack] if whole else self._parts_of(pack, pack.parts(largest or 1))
         self._on_evaluations, self._on_finished = on_evaluations, on_finished
 
     def next_pack(self) -> PackSpec | None:
@@ -87,9 +96,13 @@ class FixedPacks:
 
     def too_large(self, pack: PackSpec) -> None:
         """Continues with the halves."""
-        halves = pack.halves()
-        self._of |= {half.name: self._of[pack.name] for half in halves}
-        self._waiting[:0] = halves
+        self._waiting[:0] = self._parts_of(pack, pack.halves())
+
+    def _parts_of(self, pack: PackSpec, parts: Sequence[PackSpec]) -> Sequence[PackSpec]:
+        """The parts, whose results count as the pack's own from now on."""
+        self._of |= {part.name: self._of[pack.name] for part in parts}
+        self._of[pack.name].parts += parts
+        return parts
 
     @property
     def exhausted(self) -> bool:

@@ -11,8 +11,9 @@ Result = TypeVar("Result")
 class PackRunner(Protocol):
     """One pack in training.
 
-    Raises PackTooLarge if it does not fit into memory, and another RunError for a problem that
-    the next pack would have as well, such as a full disk.
+    Raises PackTooLarge if it does not fit into memory, PackLost if what trains it is gone and
+    another runner of the same pack may resume it, and another RunError for a problem that the next
+    pack would have as well, such as a full disk.
     """
 
     def advance(self) -> Sequence[Evaluation]:

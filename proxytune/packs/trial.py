@@ -35,6 +35,8 @@ class TrialResult(Spec):
     """The searched hyperparameters."""
     value: float | None
     """Validation loss at the last evaluation, nats per token; None if there is no finite one."""
+    bits_per_byte: float | None = None
+    """The same in bits per byte of text; None if the corpus does not tell its bytes."""
     seed: int
     """Seed of the initial weights."""
     pack: str
@@ -49,6 +51,10 @@ class TrialResult(Spec):
     """Tokens trained on."""
     flops: float
     """Floating-point operations of its training."""
+    reason: str | None = None
+    """Why it failed; None if it did not."""
+    log: str | None = None
+    """File of what a user's own trainer wrote to stderr; None for the built-in trainer."""
 
 
 class TrialRecord(TrialResult):

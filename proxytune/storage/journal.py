@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
-from optuna.trial import FrozenTrial, TrialState
 
 from proxytune.errors import InputError, RunError
 
@@ -27,17 +26,6 @@ class Journal(JournalStorage):
         super().__init__(self._file)
         # Optuna's own lock is not reentrant, so a batch could not hold it.
         self._thread_lock = cast(Any, RLock())
-
-    def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-    ) -> list[FrozenTrial]:
-        """Like Optuna's. No trial ever waits here, so that frequent query returns at once."""
-        if states == (TrialState.WAITING,):
-            return []
-        return super().get_all_trials(study_id, deepcopy, states)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -63,7 +51,8 @@ class _JournalFile(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.open("ab").close()
+        if not path.exists():
+            path.open("ab").close()
         self._next, self._place = 0, 0
         """The number of the operation to read next, and the position of its line."""
         self._batch: FileIO | None = None
@@ -123,9 +112,12 @@ class _JournalFile(BaseJournalBackend):
             self._batch, self._lines, self._read = None, [], 0
 
     def _open(self) -> FileIO:
-        file = self._path.open("rb+", buffering=0)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        _cut_torn_line(file)
+        try:
+            file = self._path.open("rb+", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _cut_torn_line(file)
+        except OSError as error:
+            raise RunError(f"{self._path}: cannot be written ({error.strerror})") from None
         return file
 
     def _write(self, file: FileIO, lines: list[bytes]) -> None:

@@ -145,11 +145,17 @@ class Lease:
                 return
 
     def _is_stale(self, holder: Holder, seen: str | None) -> bool:
-        if holder.silence <= self._stale:
+        # The two clocks may differ, so watch: a live holder renews in this time. Where its clock
+        # is ahead of ours, watching alone can tell.
+        if 0 <= holder.silence <= self._stale:
             return False
-        # The two clocks may differ, so wait: a live holder renews in this time.
-        time.sleep(1.5 * self._seconds)
-        return self._kept() == seen
+        seconds = 1.5 * self._seconds
+        until = time.monotonic() + (max(seconds, self._stale) if holder.silence < 0 else seconds)
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, self._seconds / 2))
+            if self._kept() != seen:
+                return False
+        return True
 
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds) and not self.lost:

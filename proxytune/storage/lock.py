@@ -7,17 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proxytune.errors import InputError
+from proxytune.errors import InputError, RunError
 
 
 @contextmanager
 def only_process(path: Path, what: str) -> Iterator[None]:
     """Holds a lock file; the system frees it when the process ends in any way.
 
-    Raises an InputError that names the process that holds it.
+    Raises InputError that names the process that holds it, RunError if it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

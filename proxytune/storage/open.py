@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
-from proxytune.errors import InputError, masked
+from proxytune.errors import InputError, masked_url
 from proxytune.libraries import not_installed
 from proxytune.patience import Patience
 from proxytune.storage.journal import Journal
@@ -29,12 +29,12 @@ def open_storage(journal: Path, url: str | None, patience: Patience = Patience()
         storage = RDBStorage(url, engine_kwargs=_engine_options(url))
     except ImportError as error:
         raise InputError.of_field(
-            "storage", masked(url), f"cannot be used: {_missing_driver(error)}"
+            "storage", masked_url(url), f"cannot be used: {_missing_driver(error)}"
         ) from None
     except Exception as error:
         # SQLAlchemy's message would show the URL; the class is enough.
         raise InputError.of_field(
-            "storage", masked(url), f"cannot be used ({type(error).__name__})"
+            "storage", masked_url(url), f"cannot be used ({type(error).__name__})"
         ) from None
     # Not with a journal: SQLAlchemy takes about as long to import as Optuna.
     from proxytune.storage.outage import outlast

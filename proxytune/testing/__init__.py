@@ -6,12 +6,19 @@ Subclass one in a test of your own, and give it what it asks for; needs pytest.
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("executor", "runner", "sink", "source"))
+    *(f"{__name__}.{name}" for name in ("data", "executor", "runner", "sink", "source"))
 )
 
+from proxytune.testing.data import DataSourceContract  # noqa: E402
 from proxytune.testing.executor import ExecutorContract  # noqa: E402
 from proxytune.testing.runner import PackRunnerContract  # noqa: E402
 from proxytune.testing.sink import RecordSinkContract  # noqa: E402
 from proxytune.testing.source import PackSourceContract  # noqa: E402
 
-__all__ = ["ExecutorContract", "PackRunnerContract", "PackSourceContract", "RecordSinkContract"]
+__all__ = [
+    "DataSourceContract",
+    "ExecutorContract",
+    "PackRunnerContract",
+    "PackSourceContract",
+    "RecordSinkContract",
+]

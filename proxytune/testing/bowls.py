@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from proxytune.config.shape import Shape
-from proxytune.errors import PackTooLarge, RunError
+from proxytune.errors import Interrupted, PackLost, PackTooLarge, RunError
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.testing.packs import hyperparameters, members, pack
 
@@ -95,6 +95,32 @@ class Unlucky(Bowl):
             raise RunError("the disk is full")
 
 
+class Limited(Bowl):
+    """Comes to its time limit after its first evaluation."""
+
+    def train(self, step: int) -> None:
+        if step > self._pack.training.evaluation_steps()[0]:
+            raise Interrupted("the time limit came")
+
+
+class Flighty(Bowl):
+    """Is lost before every evaluation but the first, once each."""
+
+    def train(self, step: int) -> None:
+        seen = self._file.with_suffix(f".{step}")
+        if step > self._pack.training.evaluation_steps()[0] and not seen.exists():
+            seen.touch()
+            raise PackLost("it was preempted")
+
+
+class Forlorn(Bowl):
+    """Is lost after its first evaluation, always."""
+
+    def train(self, step: int) -> None:
+        if step > self._pack.training.evaluation_steps()[0]:
+            raise PackLost("it was preempted")
+
+
 class Vast(Bowl):
     """Fits into memory with two members at most, and shows it after its first evaluation."""
 
@@ -114,6 +140,9 @@ KINDS: Mapping[str, type[Bowl]] = {
     "stillborn": Stillborn,
     "broken": Broken,
     "unlucky": Unlucky,
+    "limited": Limited,
+    "flighty": Flighty,
+    "forlorn": Forlorn,
     "vast": Vast,
     "boundless": Boundless,
 }

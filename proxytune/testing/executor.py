@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxytune.errors import PackTooLarge, RunError
+from proxytune.errors import Interrupted, PackTooLarge, RunError
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor, PackSource
 from proxytune.testing.bowls import bowl_pack, start_bowl
@@ -17,7 +17,10 @@ FIRST = STEPS[0]
 
 
 class ExecutorContract:
-    """Subclassed with a fixture `executor`, entered once a class, which starts `start_bowl`."""
+    """Subclassed with a fixture `executor`, entered once a class, which starts `start_bowl`.
+
+    It has a pack lose its worker once at least, and four times at most, without progress.
+    """
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -106,6 +109,26 @@ class ExecutorContract:
         names = ("boundless-0-0", "boundless-0-1", "boundless-2")
         assert sorted(squeezed.failed) == [(name, reason) for name in names]
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def deserted(cls, executor: Executor, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+        """A run of packs whose training is lost."""
+        folder = tmp_path_factory.mktemp("packs")
+        source = Recording([bowl_pack(name, folder) for name in ("flighty", "forlorn", "plain")])
+        executor.run(source)
+        return source
+
+    def test_a_pack_that_was_lost_is_resumed(self, deserted: Recording) -> None:
+        assert deserted.finished.count("flighty") == 1
+        assert sorted(set(deserted.steps("flighty", 0))) == STEPS
+
+    def test_a_pack_that_is_lost_again_and_again_fails_alone(self, deserted: Recording) -> None:
+        ((name, reason),) = deserted.failed
+        assert name == "forlorn"
+        assert "times in a row" in reason
+        assert "it was preempted" in reason
+        assert sorted(deserted.finished) == ["flighty", "plain"]
+
     def test_there_is_room_for_one_pack_at_least(self, executor: Executor) -> None:
         assert executor.slots >= 1
 
@@ -144,6 +167,17 @@ class ExecutorContract:
             executor.run(source)
         assert source.failed == []
         assert "unlucky" not in source.finished
+
+    def test_a_time_limit_ends_the_run_and_fails_nobody(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        names = ("limited-1", "limited-2")
+        source = Recording([bowl_pack(name, tmp_path) for name in names])
+        with pytest.raises(Interrupted, match=r"^the time limit came$"):
+            executor.run(source)
+        assert (source.failed, source.finished) == ([], [])
+        # Whoever trained beside the first came to its own limit, and was not cut off.
+        assert [source.steps(name, 0) for name in source.given] == [[FIRST]] * len(source.given)
 
 
 def double(number: int) -> int:

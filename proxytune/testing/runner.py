@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxytune.packs.pack import Evaluation, PackSpec
 from proxytune.packs.ports import PackRunner
 
@@ -14,7 +16,8 @@ Told = list[dict[str, Any]]
 class PackRunnerContract(ABC):
     """Subclassed with what starts a pack, and a pack of three members and two evaluations or more.
 
-    The pack keeps a checkpoint, and none of its members diverges.
+    The pack keeps a checkpoint, and none of its members diverges. For a runner that takes packs of
+    one only, the pack has one member.
     """
 
     @abstractmethod
@@ -52,6 +55,8 @@ class PackRunnerContract(ABC):
     def test_who_is_dropped_is_out_and_the_others_train_to_the_end(self, tmp_path: Path) -> None:
         pack = self.pack(tmp_path)
         runner, numbers = self.start(pack), [member.number for member in pack.members]
+        if len(numbers) == 1:
+            pytest.skip("packs of one have no others")
         runner.advance()
         runner.drop([numbers[0], numbers[2]])
         told = told_by(runner)

@@ -14,5 +14,5 @@ class TestLocalExecutor(ExecutorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def executor(cls) -> Iterator[Executor]:
-        with LocalExecutor(start_bowl) as executor:
+        with LocalExecutor(start_bowl, max_failures=1) as executor:
             yield executor

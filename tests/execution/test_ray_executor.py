@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from proxytune.config.execution import ExecutionSpec
+from proxytune.data.tokens import SPLITS, save_arrays
 from proxytune.errors import Interrupted
 from proxytune.execution.ray.quiet import hush
-from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
+from proxytune.packs.pack import Evaluation, Job, MemberDetails, PackSpec
 from proxytune.packs.ports import Executor
 from proxytune.testing.bowls import bowl_pack
 from proxytune.testing.executor import FIRST, STEPS, ExecutorContract
 from proxytune.testing.recording import Recording
 from tests.clusters import Cluster
 from tests.execution.workers import start_on_cluster
+from tests.selection.test_race import race_of
+from tests.transfer.examples import candidates
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -148,6 +152,17 @@ def test_a_gpu_is_shared_and_bounded_as_told(
     assert executor.slots == source.most_in_training == most
 
 
+def test_one_command_has_the_resources_of_all_its_workers(
+    cluster: Cluster, member: Executor, tmp_path: Path
+) -> None:
+    job = Job(workers=2, one_command=True, gpus=0)
+    alone, command = (bowl_pack(name, tmp_path) for name in ("granted-alone", "granted-all"))
+    source = Recording([alone, command.model_copy(update={"job": job})])
+    member.run(source)
+    cpus = [(tmp_path / f"{name}.cpus").read_text() for name in source.given]
+    assert [float(number) for number in cpus] == [1, 2]
+
+
 def test_a_node_that_joins_is_used(cluster: Cluster, member: Executor, tmp_path: Path) -> None:
     count = len(cluster.nodes)
     added: list[Any] = []
@@ -183,7 +198,7 @@ def test_a_node_without_the_tokens_is_sent_them(
 ) -> None:
     tokens = tmp_path / "0123abcd"
     tokens.mkdir()
-    (tokens / "train.bin").write_text("to be or not")
+    save_arrays(tokens, dict.fromkeys(SPLITS, np.frombuffer(b"to be or not", np.uint8)))
     packs = [
         bowl_pack(name, tmp_path).model_copy(update={"tokens": tokens})
         for name in ("fed-before", "fed-after", "fed-again")
@@ -223,6 +238,56 @@ def test_nodes_run_the_driver_s_version_of_the_package(cluster: Cluster, tmp_pat
     assert "py_modules_files" in Path(there.stdout.strip()).parts
 
 
+ASKING = """
+import sys
+from proxytune.execution.ray.quiet import hush
+hush()
+from proxytune.config.execution import ExecutionSpec
+from proxytune.execution.ray.executor import RayExecutor
+
+try:
+    with RayExecutor(None, ExecutionSpec(cpus_per_pack=4096), *sys.argv[1:], remark=print):
+        print("entered")
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def asking(*address: str, **environment: str) -> list[str]:
+    """What a driver prints that asks for packs of 4096 CPUs."""
+    command = [sys.executable, "-c", ASKING, *address]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_pack_that_this_machine_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    # Ray's sockets have too long paths in this folder, so it is not used.
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    (refused,) = asking(TMPDIR=str(long))
+    assert refused.startswith("InputError: execution.cpus_per_pack = 4096")
+    assert " CPUs and 0 GPUs; " in refused
+    assert not list(long.iterdir())
+
+
+def test_a_pack_that_no_node_of_a_cluster_can_hold_waits_for_one_that_can(
+    cluster: Cluster,
+) -> None:
+    remark, entered = asking(cluster.address)
+    assert remark.startswith("execution.cpus_per_pack = 4096: no node of the cluster has so many")
+    assert "2 CPUs and 1 GPUs" in remark
+    assert entered == "entered"
+
+
+def test_what_keeps_ray_from_starting_is_told_in_words() -> None:
+    (told,) = asking(RAY_TMPDIR="/proc/none")
+    assert told.startswith("RunError: Ray cannot start here (")
+    assert "/proc/none" in told
+
+
 def test_a_node_that_cannot_train_at_all_ends_the_run_and_fails_nobody(
     cluster: Cluster, member: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +303,9 @@ def test_a_node_that_cannot_train_at_all_ends_the_run_and_fails_nobody(
     assert (source.failed, source.finished) == ([], [])
 
 
-def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -> None:
+def test_a_cluster_of_our_own_refuses_what_it_has_no_room_for_and_its_loss_fails_nobody(
+    tmp_path: Path,
+) -> None:
     # Placed for two: it trains until the cluster is gone.
     command = [sys.executable, "-c", LONELY, str(tmp_path)]
     # Ray looks for a node for half a minute, where it is not told otherwise.
@@ -246,7 +313,9 @@ def test_a_run_whose_own_cluster_is_gone_ends_and_fails_nobody(tmp_path: Path) -
     lonely = subprocess.run(
         command, cwd=ROOT, env=os.environ | impatient, capture_output=True, text=True
     )
-    assert lonely.stdout.splitlines() == ["Interrupted: the Ray cluster is gone", "failed: []"]
+    no_room, *after = lonely.stdout.splitlines()
+    assert no_room.startswith("InputError: many: needs 1000 CPUs, and Ray on this machine has ")
+    assert after == ["Interrupted: the Ray cluster is gone", "failed: []"]
 
 
 LONELY = """
@@ -257,8 +326,12 @@ from proxytune.execution.ray.quiet import hush
 hush()
 from proxytune.execution.ray.executor import RayExecutor
 from proxytune.config.execution import ExecutionSpec
+from proxytune.errors import InputError
+from proxytune.packs.pack import Job
 from proxytune.testing.bowls import bowl_pack
 from tests.execution.workers import start_on_cluster
+from tests.selection.test_race import race_of
+from tests.transfer.examples import candidates
 from proxytune.testing.recording import Recording
 
 folder = Path(sys.argv[1])
@@ -274,8 +347,20 @@ threading.Thread(target=kill, daemon=True).start()
 source = Recording([bowl_pack("placed-of-2", folder)])
 try:
     with RayExecutor(start_on_cluster, ExecutionSpec()) as executor:
+        many = bowl_pack("many", folder).model_copy(update={"job": Job(workers=1000)})
+        try:
+            executor.run(Recording([many]))
+        except InputError as error:
+            print(f"InputError: {error}")
         executor.run(source)
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 print("failed:", source.failed)
 """
+
+
+def test_a_race_goes_through_its_rounds(member: Executor, tmp_path: Path) -> None:
+    race = race_of(candidates(3.0, 3.1), tmp_path, tokens=tmp_path)
+    member.run(race)
+    assert race.exhausted
+    assert [len(losses) for losses in race.losses.values()] == [4, 4]

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Mapping
 
+from proxytune.data.tokens import TokenData
 from proxytune.packs.pack import PackSpec
 from proxytune.testing.bowls import Bowl, start_bowl
 
@@ -57,11 +58,22 @@ class Placed(Bowl):
         time.sleep(0.5)
 
 
+class Granted(Bowl):
+    """Notes the CPUs that it has."""
+
+    def train(self, step: int) -> None:
+        import ray
+
+        granted = ray.get_runtime_context().get_assigned_resources()
+        self._file.with_suffix(".cpus").write_text(str(granted["CPU"]))
+
+
 class Fed(Bowl):
     """Notes where its tokens are, and what they say."""
 
     def train(self, step: int) -> None:
-        told = f"{self._pack.tokens} {(self._pack.tokens / 'train.bin').read_text()}"
+        train = TokenData.load(self._pack.tokens).train.whole()
+        told = f"{self._pack.tokens} {train.tobytes().decode()}"
         self._file.with_suffix(".tokens").write_text(told)
 
 
@@ -70,6 +82,7 @@ OF_CLUSTERS: Mapping[str, type[Bowl]] = {
     "frail": Frail,
     "deadly": Deadly,
     "placed": Placed,
+    "granted": Granted,
     "fed": Fed,
 }
 

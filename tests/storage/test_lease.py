@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
 
 import pytest
 from optuna.storages import BaseStorage
 
 from proxytune.errors import InputError, RunError
-from proxytune.search.study import Study, delete_study, study_names
+from proxytune.search.study import Study, delete_study
 from proxytune.storage.lease import LEASE, Holder, Lease
 from proxytune.storage.open import batch, exchange, open_storage
 from tests.studies import next_pack, source_of, study_spec, told
@@ -68,10 +68,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if where == "sqlite":
         return Place(journal, f"sqlite:///{tmp_path / 'optuna.db'}")
     if where == "postgres":
-        url = request.getfixturevalue("databases").optuna
-        if "small" in study_names(storage := open_storage(journal, url)):
-            delete_study(storage, "small")
-        return Place(journal, url)
+        return Place(journal, request.getfixturevalue("empty_database"))
     return Place(journal, None)
 
 
@@ -159,6 +156,25 @@ def test_a_holder_whose_clock_is_late_is_not_replaced(
     # By our clock, it is always silent; but it is heard of while we look.
     with pytest.raises(InputError, match="is being run by"), place.lease(beat=0.5, stale=0.0):
         pytest.fail("two drivers of one study")
+
+
+def test_a_silent_holder_whose_clock_is_ahead_is_replaced(place: Place) -> None:
+    place.put(elsewhere(silent=-3600))
+    with place.lease(beat=0.05, stale=0.2):
+        held = place.holder()
+        assert held is not None
+        assert held.host == socket.gethostname()
+
+
+def test_a_holder_whose_clock_is_ahead_is_not_replaced_while_it_is_heard_of(place: Place) -> None:
+    place.put(elsewhere(silent=-3600))
+    renewing = Timer(0.1, lambda: place.put(elsewhere(silent=-3601)))
+    renewing.start()
+    try:
+        with pytest.raises(InputError, match="on far"), place.lease(beat=0.2, stale=60.0):
+            pytest.fail("two drivers of one study")
+    finally:
+        renewing.join()
 
 
 @everywhere

@@ -5,24 +5,31 @@ and in one checkpoint file per pack, so a dead worker, node or driver are the sa
 """
 
 import math
-import socket
 import tempfile
+import warnings
 from collections.abc import Callable
-from typing import Any
 
 import ray
 from ray import tune
 from ray.exceptions import RayError, RayTaskError
 
-import proxytune
 from proxytune.config.execution import ExecutionSpec
 from proxytune.errors import InputError, Interrupted
+from proxytune.execution.ray.start import join, start_here
+from proxytune.execution.ray.stop import orderly
 from proxytune.execution.ray.tokens import TokenTransfer
-from proxytune.execution.ray.tune import ClusterWatch, Packs, PackScheduler, PackTrainable
+from proxytune.execution.ray.tune import (
+    ClusterWatch,
+    Packs,
+    PackScheduler,
+    PackTrainable,
+    placement,
+)
+from proxytune.packs.pack import PackSpec
 from proxytune.packs.ports import PackSource, Result, RunnerFactory
 
-OBJECT_STORE_BYTES = 80 * 2**20
-"""For a local cluster, where only evaluations are exchanged."""
+FIELDS = {"CPU": "execution.cpus_per_pack", "GPU": "execution.gpus_per_pack"}
+"""Ray's resource -> the field that asks for it."""
 
 
 class RayExecutor:
@@ -33,24 +40,30 @@ class RayExecutor:
     """
 
     def __init__(
-        self, start: RunnerFactory, execution: ExecutionSpec, address: str | None = None
+        self,
+        start: RunnerFactory,
+        execution: ExecutionSpec,
+        address: str | None = None,
+        remark: Callable[[str], object] = warnings.warn,
     ) -> None:
+        """`remark` is told what a cluster that may grow is waited for."""
         self._start, self._execution, self._address = start, execution, address
+        self._remark = remark
         self._token_transfer = None if address is None else TokenTransfer()
+        self._room: dict[str, float] | None = None
+        """All resources of a cluster of our own, which does not grow; None for one it joins."""
 
     def __enter__(self) -> "RayExecutor":
         if self._address is None:
-            # Not None, with which Ray would join any cluster that an old file names.
-            _connect("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES)
-            return self
+            start_here()
+            self._room = ray.cluster_resources()
+        else:
+            join(self._address)
         try:
-            _require_listening(self._address)
-            _connect(self._address, runtime_env={"py_modules": [proxytune]})
-        except (ConnectionError, OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError.of_field(
-                "--address", self._address, f"cannot join a Ray cluster there ({reason})"
-            ) from None
+            self._require_node()
+        except InputError:
+            ray.shutdown()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -63,13 +76,13 @@ class RayExecutor:
             return self._execution.max_packs
         there = ray.cluster_resources()
         needs = self._resources().items()
-        fits = [there.get(kind.upper(), 0.0) / need for kind, need in needs if need]
+        fits = [there.get(kind, 0.0) / need for kind, need in needs if need]
         return max(1, math.floor(min(fits) + 1e-9))
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Calls the function on a worker, with the resources of a pack."""
         needs = self._resources()
-        task = ray.remote(function).options(num_cpus=needs["cpu"], num_gpus=needs["gpu"])
+        task = ray.remote(function).options(num_cpus=needs["CPU"], num_gpus=needs["GPU"])
         try:
             return ray.get(task.remote(*arguments))
         except RayTaskError as error:
@@ -79,12 +92,13 @@ class RayExecutor:
 
     def run(self, source: PackSource) -> None:
         """Trains until the source is exhausted."""
-        resources = self._resources()
         most = self._execution.max_failures
-        packs = Packs(source, self._start, lambda: self.slots, most, self._token_transfer)
+        packs = Packs(
+            source, self._start, lambda: self.slots, self._needs, most, self._token_transfer
+        )
         with tempfile.TemporaryDirectory(prefix="proxytune-tune-") as scratch:
             tuner = tune.Tuner(
-                tune.with_resources(PackTrainable, resources),
+                tune.with_resources(PackTrainable, placement),
                 tune_config=tune.TuneConfig(
                     search_alg=packs,
                     scheduler=PackScheduler(packs),
@@ -96,28 +110,60 @@ class RayExecutor:
                     storage_path=scratch, verbose=0, stop=ClusterWatch(packs)
                 ),
             )
-            tuner.fit()
+            with orderly(packs.stop):
+                tuner.fit()
         if packs.fault is not None:
             raise packs.fault
-        # After Ctrl-C, Tune stops and returns as if nothing had happened.
-        if packs.unfinished or not source.exhausted:
+        if packs.interrupted is not None:
+            raise packs.interrupted
+        # Tune returns as if nothing had happened.
+        if packs.stopped or packs.unfinished or not source.exhausted:
             raise KeyboardInterrupt
 
-    def _resources(self) -> dict[str, float]:
-        gpus = self._execution.gpus_per_pack
+    def _resources(self, gpus: float | None = None) -> dict[str, float]:
+        """What each worker of a pack needs, where its job says how many GPUs, or not."""
+        gpus = self._execution.gpus_per_pack if gpus is None else gpus
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
-        return {"cpu": self._execution.cpus_per_pack, "gpu": gpus}
+        return {"CPU": self._execution.cpus_per_pack, "GPU": gpus}
 
+    def _require_node(self) -> None:
+        """Looks for a node that has what a pack needs.
 
-def _connect(address: str, **options: Any) -> None:
-    # No public setting keeps raylets' messages about lost nodes off stdout.
-    ray._private.worker._worker_logs_enabled = False
-    ray.init(address=address, log_to_driver=False, logging_level="critical", **options)
+        Raises InputError if this machine has not; of a cluster, which may grow, it is a remark.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        needs = self._resources()
+        if any(all(node.get(kind, 0.0) >= need for kind, need in needs.items()) for node in nodes):
+            return
+        most = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in needs}
+        kind = next((kind for kind, need in needs.items() if need > most[kind]), "CPU")
+        has = " and ".join(f"{count:g} {of}s" for of, count in most.items())
+        if self._address is None:
+            raise InputError.of_field(
+                FIELDS[kind],
+                needs[kind],
+                f"this machine's Ray has {has}; ask for fewer, or join a cluster that has them: "
+                "--address",
+            )
+        self._remark(
+            f"{FIELDS[kind]} = {needs[kind]:g}: no node of the cluster has so many (the most are "
+            f"{has}); waiting for one that has"
+        )
 
+    def _needs(self, pack: PackSpec) -> dict[str, float]:
+        """What each process of a pack needs.
 
-def _require_listening(address: str) -> None:
-    """Raises OSError if nothing listens there; Ray would retry for more than a minute."""
-    host, colon, port = address.rpartition(":")
-    if colon and "//" not in host:
-        socket.create_connection((host, int(port)), timeout=10).close()
+        Raises InputError if there will never be room for them.
+        """
+        each, room = self._resources(pack.job.gpus), self._room
+        for kind, need in each.items():
+            wanted = pack.job.workers * need
+            if room is not None and wanted > room.get(kind, 0.0):
+                raise InputError(
+                    f"{pack.name}: needs {wanted:g} {kind}s, and Ray on this machine has "
+                    f"{room.get(kind, 0.0):g}; ask for fewer workers, or join a cluster that has "
+                    "them: --address"
+                )
+        share = pack.job.workers // pack.job.processes
+        return {kind: share * need for kind, need in each.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import ray
 
+from proxytune.data.tokens import is_here, portable
 from proxytune.files import write_once
 from proxytune.packs.pack import PackSpec
 
@@ -22,18 +23,20 @@ class TokenTransfer:
     def of(self, folder: Path) -> Files:
         """The folder's files; they stay in the object store as long as this object exists."""
         if folder not in self._folders:
-            self._folders[folder] = {
-                file.name: ray.put(file.read_bytes()) for file in sorted(folder.iterdir())
-            }
+            # Tokens that lie in the user's files go along: the sample, not all of the files.
+            with portable(folder) as whole:
+                self._folders[folder] = {
+                    file.name: ray.put(file.read_bytes()) for file in sorted(whole.iterdir())
+                }
         return self._folders[folder]
 
 
 def unpack(pack: PackSpec, files: Files | None) -> PackSpec:
     """The pack with tokens that are on this node; they are fetched if needed.
 
-    A folder's name is a hash of its contents, so tokens fetched for another study are reused.
+    A folder's name stands for its contents, so tokens fetched for another study are reused.
     """
-    if files is None or pack.tokens.is_dir():
+    if files is None or is_here(pack.tokens):
         return pack
     folder = _cache() / pack.tokens.name
 

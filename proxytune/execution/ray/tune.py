@@ -1,7 +1,6 @@
 """The parts that Ray Tune is given: searcher, scheduler, stopper and trainable."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,15 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from proxytune.errors import Interrupted, PackTooLarge, RunError
+from proxytune.errors import Interrupted, PackLost, PackTooLarge, RunError
+from proxytune.execution.ray.job import JobRunner, Needs
 from proxytune.execution.ray.tokens import TokenTransfer, unpack
+from proxytune.packs.losses import Losses
 from proxytune.packs.pack import Evaluation, MemberDetails, PackSpec
 from proxytune.packs.ports import PackRunner, PackSource, RunnerFactory, refuse
 
 EVALUATIONS, DETAILS = "evaluations", "details"
-ERROR, TOO_LARGE, STOP = "error", "too_large", "stop"
+ERROR, TOO_LARGE, LOST, STOP = "error", "too_large", "lost", "stop"
 IN_CREATION = "an error raised in its creation task"
 """Ray's words for an actor that failed in its set-up."""
 WATCH_SECONDS = 5.0
@@ -39,25 +40,30 @@ class Packs(Searcher):
         source: PackSource | None = None,
         start: RunnerFactory | None = None,
         slots: Callable[[], int] = lambda: 0,
+        needs: Callable[[PackSpec], Needs] = lambda pack: {},
         max_failures: int = 0,
         token_transfer: TokenTransfer | None = None,
     ) -> None:
         super().__init__()
-        self.source, self._start, self._slots = source, start, slots
-        self._max_failures, self._token_transfer = max_failures, token_transfer
+        self.source, self._start, self._slots, self._needs = source, start, slots, needs
+        self._losses, self._token_transfer = Losses(max_failures), token_transfer
         self._live: dict[str, PackSpec] = {}
         self._again: list[PackSpec] = []
         """Packs that lost their workers, to be retried."""
-        self._losses: Counter[str] = Counter()
-        """Workers that each pack has lost since its last progress."""
-        self._heard: dict[str, int] = {}
-        """The last reported step of each pack."""
         self.fault: Exception | None = None
         """The error that ends the run. If it were raised, Tune would retry the current pack."""
+        self.interrupted: Interrupted | None = None
+        """The time limit that a pack came to; the others come to it by themselves, and save."""
+        self.stopped = False
+        """Whether the user has asked to stop."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles its searcher for restores, which are not used; leave the source out.
         return (Packs, ())
+
+    def stop(self) -> None:
+        """Ends the run; packs in training stay as they are."""
+        self.stopped = True
 
     @property
     def unfinished(self) -> bool:
@@ -65,17 +71,28 @@ class Packs(Searcher):
         return bool(self._live or self._again)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.fault is not None:
+        if self.stopped or self.fault is not None:
             return Searcher.FINISHED
-        pack = None
+        if self.interrupted is not None:
+            return None if self._live else Searcher.FINISHED
+        pack = work = None
         with self._error_ends_run():
             # None if all slots are taken: Tune asks ahead, when samplers know less.
             pack = self._next() if len(self._live) < self._slots() else None
-        if pack is None:
+            work = None if pack is None else self._work(pack)
+        if pack is None or work is None:
             return None if self.unfinished else Searcher.FINISHED
         self._live[trial_id] = pack
-        tokens = self._token_transfer and self._token_transfer.of(pack.tokens)
-        return {"pack": pack.model_dump_json(), "start": self._start, "tokens": tokens}
+        return work
+
+    def _work(self, pack: PackSpec) -> dict[str, Any]:
+        """What a worker is told of a pack."""
+        return {
+            "pack": pack.model_dump_json(),
+            "start": self._start,
+            "needs": self._needs(pack),
+            "tokens": self._token_transfer and self._token_transfer.of(pack.tokens),
+        }
 
     def _next(self) -> PackSpec | None:
         assert self.source is not None
@@ -86,27 +103,22 @@ class Packs(Searcher):
         assert self.source is not None
         pack = self._live[trial_id]
         evaluations = [Evaluation.model_validate(e) for e in result.get(EVALUATIONS, ())]
-        last = max((e.step for e in evaluations), default=0)
-        if last > self._heard.get(pack.name, 0):
-            self._heard[pack.name] = last
-            del self._losses[pack.name]
+        self._losses.hear(pack.name, evaluations)
         drop: frozenset[int] = frozenset()
         if self.fault is None:
             with self._error_ends_run():
                 drop = self.source.report(pack, evaluations)
         return drop
 
-    def lose(self, trial_id: str) -> None:
+    def lose(self, trial_id: str, reason: str | None = None) -> None:
         """Handles a pack that lost its worker: a retry, or failure."""
         assert self.source is not None
         pack = self._live.pop(trial_id)
-        self._losses[pack.name] += 1
-        if self._losses[pack.name] <= self._max_failures:
+        if self._losses.allow_another(pack.name):
             self._again.append(pack)
         elif self.fault is None:
             with self._error_ends_run():
-                reason = f"its worker was lost {self._losses[pack.name]} times in a row"
-                self.source.fail(pack, reason)
+                self.source.fail(pack, self._losses.reason(pack.name, reason))
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
@@ -116,6 +128,8 @@ class Packs(Searcher):
         if result is not None:
             # The last result only comes here.
             self.report(trial_id, result)
+            if LOST in result:
+                return self.lose(trial_id, result[LOST])
         if self.fault is None:
             with self._error_ends_run():
                 self._end(self._live.pop(trial_id), result or {})
@@ -123,8 +137,11 @@ class Packs(Searcher):
     def _end(self, pack: PackSpec, result: Mapping[str, Any]) -> None:
         assert self.source is not None
         reason = result.get(ERROR)
+        if isinstance(result.get(STOP), Interrupted):
+            self.interrupted = result[STOP]
+            return
         if STOP in result:
-            raise RunError(result[STOP])
+            raise result[STOP]
         if reason is None:
             details = [MemberDetails.model_validate(d) for d in result.get(DETAILS, ())]
             self.source.finish(pack, details)
@@ -188,7 +205,14 @@ class ClusterWatch(tune.Stopper):
             self._looked = time.monotonic()
             if not any(node["Alive"] for node in ray.nodes()):
                 self._packs.fault = Interrupted("the Ray cluster is gone")
-        return self._packs.fault is not None
+        return self._packs.stopped or self._packs.fault is not None
+
+
+def placement(work: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What Tune keeps free for a pack; for one of several workers, Ray Train does that."""
+    several = PackSpec.model_validate_json(work["pack"]).job.processes > 1
+    # Tune allows no trial that needs nothing at all: a byte.
+    return tune.PlacementGroupFactory([{"memory": 1} if several else work["needs"]])
 
 
 class PackTrainable(tune.Trainable):
@@ -206,8 +230,7 @@ class PackTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             if self._runner is None:
-                pack = PackSpec.model_validate_json(self.config["pack"])
-                self._runner = self.config["start"](unpack(pack, self.config["tokens"]))
+                self._runner = self._started()
             self._runner.drop(self._dropped)
             evaluations = self._runner.advance()
             details = self._runner.details() if self._runner.done else ()
@@ -215,8 +238,11 @@ class PackTrainable(tune.Trainable):
             # The actor takes the next pack, which needs the memory.
             self._runner = None
             return {ERROR: str(error), TOO_LARGE: True, "done": True}
+        except PackLost as error:
+            self._runner = None
+            return {LOST: str(error), "done": True}
         except RunError as error:
-            return {STOP: str(error), "done": True}
+            return {STOP: error, "done": True}
         except Exception as error:
             # The pack's own error, which a retry would only repeat.
             return {ERROR: f"{type(error).__name__}: {error}", "done": True}
@@ -225,6 +251,14 @@ class PackTrainable(tune.Trainable):
             DETAILS: [of_member.model_dump() for of_member in details],
             "done": self._runner.done,
         }
+
+    def _started(self) -> PackRunner:
+        start, tokens = self.config["start"], self.config["tokens"]
+        pack = PackSpec.model_validate_json(self.config["pack"])
+        if pack.job.processes > 1:
+            return JobRunner(start, pack, self.config["needs"], tokens)
+        runner: PackRunner = start(unpack(pack, tokens))
+        return runner
 
     def drop(self, numbers: list[int]) -> None:
         """Notes the members that the next step drops; errors are reported there."""
