@@ -3,7 +3,9 @@
 from typing import Literal
 
 from proxytune.config.base import Report, Spec
+from proxytune.config.search import Point
 from proxytune.config.study import StudySpec
+from proxytune.packs.corpus import CorpusFacts
 from proxytune.packs.selection import Selection
 from proxytune.packs.trial import TrialResult
 
@@ -41,6 +43,10 @@ class StudyReport(Report):
     """Trials in its next packs; None as long as nobody has chosen."""
     flops: StudyFlops
     """What it has cost."""
+    corpus: CorpusFacts | None = None
+    """What it trains on; None as long as nothing has trained."""
+    waiting: tuple[Point, ...] = ()
+    """Points that are tried next; the sampler suggests what they leave out."""
     selection: Selection | None
     """The outcome; None while the study is not complete."""
     trials: tuple[TrialResult, ...]

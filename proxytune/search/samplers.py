@@ -3,12 +3,17 @@
 import heapq
 import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from optuna import Study, Trial
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
@@ -19,8 +24,10 @@ BEST, LATEST = 32, 128
 """How many results a sampler's model sees: the best (TPE calls them good), and the latest."""
 
 
-def sampler(kind: str, seed: int, number: int) -> BaseSampler:
-    """A new sampler for trial `number`.
+def sampler(kind: str, seed: int, number: int, search: SearchSpec | None = None) -> BaseSampler:
+    """A new sampler for trial `number`, to which earlier trials look as if of this search.
+
+    Without that, as they are: a model leaves out what was searched in another range.
 
     A trial's values depend only on (seed, number) and the trials so far, and not on where an
     earlier process stopped: an interrupted study gets the same values.
@@ -29,8 +36,8 @@ def sampler(kind: str, seed: int, number: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         if kind == "qmc":
-            return _Offer(_Sobol(seed, number), at_random)
-        return _Offer(MODELS[kind](own), at_random)
+            return _Offer(_Sobol(seed, number), at_random, search)
+        return _Offer(MODELS[kind](own), at_random, search)
 
 
 MODELS: Mapping[str, Callable[[int], BaseSampler]] = {
@@ -61,14 +68,15 @@ class _Sobol(QMCSampler):
 class _Offer(BaseSampler):
     """Samples for one trial: with a sampler that sees a window of the study, else at random."""
 
-    def __init__(self, sampler: BaseSampler, seed: int) -> None:
+    def __init__(self, sampler: BaseSampler, seed: int, search: SearchSpec | None) -> None:
         self._sampler, self._seed = sampler, seed
+        self._space = {} if search is None else distributions(search)
         self._window: _Window | None = None
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        self._window = _Window(study, trial)
+        self._window = _Window(study, trial, self._space)
         return self._sampler.infer_relative_search_space(self._window, trial)
 
     def sample_relative(
@@ -91,15 +99,26 @@ class _Offer(BaseSampler):
 class _Window(Study):
     """A study as a trial's sampler sees it: a window of the other trials."""
 
-    def __init__(self, study: Study, trial: FrozenTrial) -> None:
+    def __init__(
+        self, study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
+    ) -> None:
         super().__init__(study.study_name, study._storage)
-        self._study, self._trial = study, trial
+        self._study, self._trial, self._space = study, trial, space
 
     @cached_property
     def _shown(self) -> Sequence[FrozenTrial]:
         # A trial that was interrupted is in storage already; leave it out.
         others = window(self._study.get_trials(deepcopy=False))
-        return [other for other in others if other.number != self._trial.number]
+        return [self._as_of_now(o) for o in others if o.number != self._trial.number]
+
+    def _as_of_now(self, trial: FrozenTrial) -> FrozenTrial:
+        """A trial from before the space grew, as one of the space by now, in which it lies."""
+        ranges = {name: self._space.get(name, of) for name, of in trial.distributions.items()}
+        if ranges == trial.distributions:
+            return trial
+        grown = copy(trial)
+        grown.distributions = ranges
+        return grown
 
     def _get_trials(
         self,
@@ -124,6 +143,16 @@ def window(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def _number(trial: FrozenTrial) -> int:
     return trial.number
+
+
+def distributions(search: SearchSpec) -> dict[str, BaseDistribution]:
+    """What is searched, in Optuna's words."""
+    return {
+        name: CategoricalDistribution(entry.choices)
+        if isinstance(entry, Choices)
+        else FloatDistribution(entry.low, entry.high, log=entry.log)
+        for name, entry in search.space.items()
+    }
 
 
 def suggest(trial: Trial, search: SearchSpec) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Packs of a study's trials: asks Optuna for trials and tells it their results."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from optuna.trial import TrialState as OptunaState
 from proxytune.config.study import StudySpec
 from proxytune.packs.pack import Evaluation, Member, MemberDetails, PackSpec
 from proxytune.packs.trial import TrialRecord, TrialState
+from proxytune.search.auto import auto
 from proxytune.search.pruners import pruner
+from proxytune.search.queue import START, asked, enqueue, next_number
 from proxytune.search.samplers import sampler, suggest
 from proxytune.search.trials import CURVE, PACK, REASON, SEED, record_of
 from proxytune.storage.open import batch
@@ -59,11 +62,13 @@ class SearchSource:
         self._curves: dict[int, list[Evaluation]] = {}
         self._pruned: set[int] = set()
         self._reported: set[tuple[int, int]] = set()
+        self._said_high_start = False
         size = pack_size_of(study, spec)
         assert size is not None, "the pack size has not been chosen"
         self._pack_size = size
         self._waiting = self._packs_left_running()
-        self._asked = len(self._study.get_trials(deepcopy=False))
+        enqueue(study, [*spec.search.start, *study.user_attrs.get(START, ())])
+        self._asked = asked(study)
 
     def next_pack(self) -> PackSpec | None:
         """First packs that were left in training or split, then packs of new trials."""
@@ -82,9 +87,22 @@ class SearchSource:
             ended = {e.number: state for e in news if (state := self._judge(pack, e)) is not None}
             finished = [self._tell(number, state) for number, state in ended.items()]
         self._pruned |= {n for n, state in ended.items() if state is TrialState.PRUNED}
-        self._observe(Progress(news, finished))
+        self._observe(Progress(news, finished, remarks=self._high_starts(news)))
         # A restored pack may hold members that were dropped after its checkpoint.
         return frozenset(self._pruned & {e.number for e in evaluations})
+
+    def _high_starts(self, news: Sequence[Evaluation]) -> Sequence[str]:
+        """Once in a run: that a model starts above the loss of a guess, with what to look at."""
+        vocab_size = self._spec.proxy.vocab_size
+        high = [e for e in news if e.starts_high(vocab_size)]
+        if not high or self._said_high_start:
+            return ()
+        self._said_high_start = True
+        return (
+            f"trial {high[0].number} starts at a loss of {high[0].first_loss:.1f}, far above the "
+            f"{math.log(vocab_size):.1f} of a uniform guess: its logits are too large; lower "
+            "output_multiplier, or unembedding_init_std (embedding_init_std if the proxy is tied)",
+        )
 
     def finish(self, pack: PackSpec, details: Sequence[MemberDetails]) -> None:
         """Removes the pack's checkpoint."""
@@ -127,7 +145,7 @@ class SearchSource:
         trials = []
         with batch(self._storage):
             for _ in range(size):
-                self._study.sampler = self._sampler(self._asked)
+                self._study.sampler = self._sampler(next_number(self._study))
                 trials.append(self._enter(self._study.ask(), name))
                 self._asked += 1
         return self._pack(name, trials)
@@ -153,7 +171,9 @@ class SearchSource:
         return [self._pack(name, trials) for name, trials in by_pack.items()]
 
     def _sampler(self, number: int) -> BaseSampler:
-        return sampler(self._spec.search.sampler, self._spec.seed, number)
+        kind = self._spec.search.sampler
+        chosen = auto(self._study) if kind == "auto" else kind
+        return sampler(chosen, self._spec.seed, number, self._spec.search)
 
     def _pack(self, name: str, trials: Sequence[optuna.Trial]) -> PackSpec:
         self._live |= {trial.number: trial for trial in trials}
@@ -218,6 +238,8 @@ class SearchSource:
 
 def pack_size_of(study: optuna.Study, spec: StudySpec) -> int | None:
     """The size of a study's next packs; None if it is `auto` and not chosen yet."""
+    if spec.largest_pack is not None:
+        return spec.largest_pack
     asked = spec.search.pack_size
     return study.user_attrs.get(PACK_SIZE, None if asked == "auto" else asked)
 

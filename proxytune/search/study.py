@@ -1,7 +1,7 @@
 """A study in Optuna's storage, the one source of truth for its definition and results."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -10,10 +10,15 @@ import optuna
 from optuna.storages import BaseStorage
 
 from proxytune.config.load import validate
+from proxytune.config.parameterization import RULES_VERSION, without_ignored
+from proxytune.config.search import Point, SpaceEntry
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError
-from proxytune.packs.selection import Candidate, Selection
+from proxytune.packs.corpus import CorpusFacts
+from proxytune.packs.selection import Selection
 from proxytune.packs.trial import TrialRecord, best_of
+from proxytune.search.growth import grown, how_to_grow
+from proxytune.search.queue import START, asked, enqueue, holds, waiting
 from proxytune.search.report import StudyFlops, StudyReport, StudyState, StudySummary
 from proxytune.search.source import PACK_SIZE, Observer, SearchSource, pack_size_of
 from proxytune.search.trials import PACK, record_of
@@ -21,6 +26,8 @@ from proxytune.storage.lease import Lease
 
 SPEC = "proxytune.spec"
 SELECTION = "proxytune.selection"
+CORPUS = "proxytune.corpus"
+COMPILING = "proxytune.compiling"
 COMPLETED = "proxytune.completed"
 
 
@@ -37,29 +44,43 @@ class Study:
             raise InputError.of_field(
                 "study", name, f"no such study; there are: {known}"
             ) from None
-        self.spec = validate(StudySpec, json.loads(stored), f"study {name!r}")
+        self.spec = validate(StudySpec, _as_meant(json.loads(stored)), f"study {name!r}")
 
     @classmethod
-    def create(cls, storage: BaseStorage, spec: StudySpec) -> Self:
-        """Adds a study. Raises InputError if a different one of that name exists."""
+    def create(cls, storage: BaseStorage, spec: StudySpec, start: Sequence[Point] = ()) -> Self:
+        """Adds a study, which tries `start` after its own start of the space.
+
+        One that is there already may train elsewhere from now on: its `execution` is that of
+        `spec`. Raises InputError if it differs in anything else.
+        """
         if spec.name not in study_names(storage):
             made = optuna.create_study(
                 study_name=spec.name, storage=storage, direction="minimize", load_if_exists=True
             )
             # A new one, one whose creator was killed right here, or one that is not ours.
-            if made.user_attrs or made.get_trials(deepcopy=False):
+            if made.user_attrs.keys() - {START} or made.get_trials(deepcopy=False):
                 raise InputError.of_field(
                     "name", spec.name, "belongs to another program's study; choose another name"
                 )
+            made.set_user_attr(START, list(start))
             made.set_user_attr(SPEC, spec.model_dump_json())
         study = cls(storage, spec.name)
-        if study.spec != spec:
+        given = _as_begun(spec, study.spec)
+        elsewhere = study.spec.model_copy(update={"execution": given.execution})
+        if elsewhere != given:
+            older = study.spec.parameterization.rules_version != RULES_VERSION
+            rules = ", by an older version of the rules" if older else ""
             raise InputError.of_field(
                 "name",
                 spec.name,
-                "a study of this name exists with another definition; choose another name, or "
-                f"delete it with: proxytune study delete {spec.name}",
+                f"a study of this name exists with another definition{rules}; "
+                f"{how_to_grow(study.spec, given)}",
             )
+        if elsewhere != study.spec:
+            with study.lease():
+                # Another process may have extended it until now.
+                study = cls(storage, spec.name)
+                study._define(study.spec.model_copy(update={"execution": given.execution}))
         return study
 
     @property
@@ -71,10 +92,7 @@ class Study:
     def selection(self) -> Selection | None:
         """The outcome, once the study is complete."""
         stored = self._optuna.user_attrs.get(SELECTION)
-        if stored is None:
-            return None
-        candidates = [Candidate.model_validate(candidate) for candidate in stored["candidates"]]
-        return Selection.of(candidates, stored.get("tokens", 0))
+        return None if stored is None else Selection.read(stored, self.spec.seed)
 
     @property
     def completed(self) -> datetime | None:
@@ -91,10 +109,92 @@ class Study:
         """Sets the pack size; only packs that do not fit into memory lower it later."""
         self._optuna.set_user_attr(PACK_SIZE, size)
 
+    @property
+    def compiling(self) -> bool | None:
+        """Whether its packs train through torch.compile; None as long as that is not decided."""
+        asked = self.spec.execution.compile
+        decided: bool | None = self._optuna.user_attrs.get(COMPILING)
+        if self.spec.trainer is not None:
+            return False
+        return decided if asked == "auto" else asked == "always"
+
+    def choose_compiling(self, compiles: bool) -> None:
+        """Decides it for good."""
+        self._optuna.set_user_attr(COMPILING, compiles)
+
+    @property
+    def settled(self) -> StudySpec:
+        """The spec that packs are made of: what it leaves to auto is decided there."""
+        chosen = {"compile": "always" if self.compiling else "never"}
+        execution = self.spec.execution.model_copy(update=chosen)
+        return self.spec.model_copy(update={"execution": execution})
+
+    @property
+    def corpus(self) -> CorpusFacts | None:
+        """What its trials were trained on; None as long as there are none."""
+        stored = self._optuna.user_attrs.get(CORPUS)
+        return None if stored is None else CorpusFacts.model_validate(stored)
+
+    def require_corpus(self, facts: CorpusFacts) -> None:
+        """Notes what it trains on, or raises InputError if that was something else before."""
+        before = self.corpus
+        if before is None:
+            self._optuna.set_user_attr(CORPUS, facts.model_dump(mode="json"))
+        elif before.digest != facts.digest:
+            data = self.spec.data
+            raise InputError.of_field(
+                f"data.{data.source or 'text'}",
+                list(getattr(data, data.source)) if data.source else "the standard library",
+                f"has changed since study {self.name!r} began: {facts.text} now, {before.text} "
+                "then; losses on both cannot be compared; bring the old files back, or create a "
+                "study of another name",
+            )
+
+    def extend(self, trials: int, space: Mapping[str, SpaceEntry] | None = None) -> None:
+        """So many trials more, and perhaps a wider space; who calls this holds the lease.
+
+        Raises InputError for a space that is not wider.
+        """
+        self._redefine(grown(self.spec, trials, space))
+
+    def enqueue(self, points: Sequence[Point]) -> None:
+        """Points to try next, before what the sampler suggests; who calls this holds the lease.
+
+        Where no trial is left, as many trials more. A point that waits already, or was tried, is
+        not added again. Raises InputError for a point outside of the space.
+        """
+        new = [point for point in points if not holds(self._optuna, point)]
+        for point in new:
+            for name, reason in self.spec.search.misfits(point):
+                raise InputError.of_field(name, point[name], reason)
+        missing = asked(self._optuna) + len(self.waiting) + len(new) - self.spec.search.trials
+        if new:
+            # First, so that a process that is killed in here leaves no point that nobody asks for.
+            self._redefine(grown(self.spec, max(missing, 0)))
+            enqueue(self._optuna, new)
+
+    def _redefine(self, spec: StudySpec) -> None:
+        """Another definition; a complete study becomes unfinished."""
+        # In this order: killed in between, the study selects again, and knows its trials.
+        if self.completed is not None:
+            self._optuna.set_user_attr(COMPLETED, None)
+        if self.selection is not None:
+            self._optuna.set_user_attr(SELECTION, None)
+        if spec != self.spec:
+            self._define(spec)
+
+    def _define(self, spec: StudySpec) -> None:
+        self._optuna.set_user_attr(SPEC, spec.model_dump_json())
+        self.spec = spec
+
+    @property
+    def waiting(self) -> tuple[Point, ...]:
+        """Points that are tried next."""
+        return waiting(self._optuna)
+
     def complete(self, selection: Selection) -> None:
-        """Stores the outcome, without what can be computed from the candidates."""
-        stored = selection.model_dump(mode="json", include={"candidates", "tokens"})
-        self._optuna.set_user_attr(SELECTION, stored)
+        """Stores the outcome."""
+        self._optuna.set_user_attr(SELECTION, selection.stored())
         self._optuna.set_user_attr(COMPLETED, datetime.now(UTC).isoformat())
 
     def trials(self) -> list[TrialRecord]:
@@ -129,6 +229,8 @@ class Study:
             spec=self.spec,
             pack_size=self.pack_size,
             flops=self.flops(trials),
+            corpus=self.corpus,
+            waiting=self.waiting,
             selection=self.selection,
             trials=tuple(trial.result for trial in trials),
         )
@@ -152,7 +254,7 @@ class Study:
         """created, unfinished (trials are missing or not confirmed) or complete."""
         if self.completed is not None:
             return "complete"
-        return "unfinished" if self._optuna.get_trials(deepcopy=False) else "created"
+        return "unfinished" if asked(self._optuna) else "created"
 
     def lease(self) -> Lease:
         """The right to run it, and to change it."""
@@ -160,7 +262,25 @@ class Study:
 
     def source(self, tokens: Path, checkpoints: Path, observe: Observer) -> SearchSource:
         """The source of this study's packs, for an executor."""
-        return SearchSource(self._optuna, self._storage, self.spec, tokens, checkpoints, observe)
+        return SearchSource(
+            self._optuna, self._storage, self.settled, tokens, checkpoints, observe
+        )
+
+
+def _as_meant(stored: dict[str, object]) -> dict[str, object]:
+    """The definition of a study, also of one from before rules had versions."""
+    rules = stored.get("parameterization")
+    if not isinstance(rules, dict) or "rules_version" in rules:
+        return stored
+    return stored | {"parameterization": without_ignored(rules)}
+
+
+def _as_begun(spec: StudySpec, stored: StudySpec) -> StudySpec:
+    """A definition that names no sampler, as of a study from when tpe was the default."""
+    search = spec.search
+    if "sampler" in search.model_fields_set or stored.search.sampler != "tpe":
+        return spec
+    return spec.model_copy(update={"search": search.model_copy(update={"sampler": "tpe"})})
 
 
 def study_names(storage: BaseStorage) -> list[str]:

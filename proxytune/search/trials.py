@@ -21,13 +21,15 @@ def record_of(trial: FrozenTrial, spec: StudySpec) -> TrialRecord:
         Evaluation.model_validate(e) for e in json.loads(trial.user_attrs.get(CURVE, "[]"))
     )
     tokens = curve[-1].tokens if curve else 0
+    has_value = bool(curve) and not curve[-1].diverged
     return TrialRecord(
         study=spec.name,
         number=trial.number,
         state=_state(trial),
         params=trial.params,
         hyperparameters=spec.hyperparameters_of(trial.params),
-        value=curve[-1].validation_loss if curve and not curve[-1].diverged else None,
+        value=curve[-1].validation_loss if has_value else None,
+        bits_per_byte=curve[-1].bits_per_byte if has_value else None,
         seed=trial.user_attrs[SEED],
         pack=trial.user_attrs[PACK],
         started=_utc(trial.datetime_start),
@@ -35,6 +37,7 @@ def record_of(trial: FrozenTrial, spec: StudySpec) -> TrialRecord:
         seconds=curve[-1].seconds if curve else 0.0,
         tokens=tokens,
         flops=float(tokens * spec.proxy.training_flops_per_token()),
+        reason=trial.user_attrs.get(REASON),
         curve=curve,
     )
 

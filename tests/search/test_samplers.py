@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from proxytune.config.search import Choices
 from proxytune.config.study import StudySpec
 from proxytune.packs.pack import PackSpec
-from proxytune.search.samplers import BEST, LATEST, sampler, window
+from proxytune.search.samplers import BEST, LATEST, window
 from proxytune.storage.open import open_storage
 from tests.studies import (
     STEPS,
@@ -31,7 +31,7 @@ def offers(*packs: PackSpec) -> list[Offer]:
     return [m.hyperparameters.model_dump(include=fields) for pack in packs for m in pack.members]
 
 
-@pytest.fixture(scope="module", params=["tpe", "random", "qmc", "gp"])
+@pytest.fixture(scope="module", params=["auto", "tpe", "random", "qmc", "gp"])
 def spec(request: pytest.FixtureRequest) -> StudySpec:
     """In the last of its three packs, samplers that model the losses have begun to."""
     return study_spec(trials=15, pack_size=5, sampler=request.param)
@@ -89,7 +89,7 @@ def test_a_trial_cut_off_while_it_was_asked_for_is_offered_the_same(
     for _ in range(2):
         train(source, next_pack(source))
     study = optuna.load_study(study_name=spec.name, storage=storage)
-    study.sampler = sampler(spec.search.sampler, spec.seed, 10)
+    study.sampler = source._sampler(10)
     study.ask().suggest_float("learning_rate", 1e-3, 0.1, log=True)
     cut_off = next_pack(source_of(storage, spec))
     assert offers(cut_off) == offers(undisturbed[2])[:1]

@@ -131,7 +131,7 @@ def test_a_diverged_member_is_a_result_and_no_reason_to_stop(storage: BaseStorag
     assert states(storage).count(TrialState.COMPLETE) == 7
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "random", "qmc", "gp"])
 def test_samplers_go_on_when_everything_diverges(storage: BaseStorage, sampler: str) -> None:
     source = source_of(storage, study_spec(trials=12, pack_size=10, sampler=sampler))
     while (pack := source.next_pack()) is not None:
@@ -315,3 +315,18 @@ def test_pruners_go_on_when_everything_before_has_diverged(
 def test_without_a_pruner_nobody_is_dropped(storage: BaseStorage) -> None:
     train_all(source_of(storage, study_spec(trials=16)))
     assert states(storage) == [TrialState.COMPLETE] * 16
+
+
+def test_a_start_far_above_a_guess_is_said_once(storage: BaseStorage) -> None:
+    """ln 256 is 5.5; more than 1 nat above it, logits are too large from the start."""
+    observed = Observed()
+    source = source_of(storage, study_spec(), observed)
+    pack = next_pack(source)
+    for starts in (6.4, 47.9, 15.9):
+        step = STEPS[len(observed.told)]
+        high = [e.model_copy(update={"first_loss": starts}) for e in told(pack, step)]
+        source.report(pack, high)
+    remarks = [remark for progress in observed.told for remark in progress.remarks]
+    assert len(remarks) == 1
+    for fact in ("trial 0", "47.9", "5.5", "output_multiplier"):
+        assert fact in remarks[0]

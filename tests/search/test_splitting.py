@@ -16,10 +16,10 @@ from proxytune.packs.trial import TrialRecord, TrialState
 from proxytune.search.source import Progress
 from proxytune.search.study import Study
 from proxytune.search.trials import PACK
+from proxytune.selection.race import Race
 from proxytune.testing.bowls import SHAPE, evaluation
 from proxytune.testing.packs import TRAINING, hyperparameters, members, pack
 from proxytune.training.pack import PackTrainer, start_pack
-from proxytune.transfer.selection import confirmation_packs, select
 from tests.studies import (
     FIRST,
     STEPS,
@@ -145,15 +145,16 @@ def test_a_split_is_told(storage: BaseStorage) -> None:
     assert observed.told == [Progress(too_large=4)]
 
 
-def test_a_confirmation_is_the_same_in_halves(tokens: Path) -> None:
+def test_a_race_is_the_same_in_halves(tokens: Path, tmp_path: Path) -> None:
     def confirm(start: type[PackTrainer]) -> list[float | None]:
-        of = candidates(3.0, 3.1, 3.2)
-        packs = FixedPacks(confirmation_packs(STUDY, of, tokens))
-        LocalExecutor(start).run(packs)
-        selection = select("small", of, packs)
-        assert selection.tokens == 3 * 2 * STUDY.training.tokens(STUDY.proxy.seq_len)
-        by_number = sorted(selection.candidates, key=lambda c: c.number)
-        return [loss for candidate in by_number for loss in candidate.confirmed]
+        selection = STUDY.selection.model_copy(update={"max_seeds": 2})
+        study = STUDY.model_copy(update={"selection": selection})
+        race = Race(study, candidates(3.0, 3.1, 3.2), tokens, tmp_path / start.__name__)
+        LocalExecutor(start).run(race)
+        assert race.tokens == 3 * 2 * STUDY.training.tokens(STUDY.proxy.seq_len)
+        race.forget()
+        assert list((tmp_path / start.__name__).iterdir()) == []
+        return [loss for number in sorted(race.losses) for loss in race.losses[number]]
 
     assert confirm(Limited) == pytest.approx(confirm(PackTrainer), rel=1e-5)
 
