@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from proxytune.config.load import load_study, load_target
+from proxytune.config.load import load_study
 from proxytune.execution.local import LocalExecutor
+from proxytune.targets.load import load_target
 from proxytune.training.pack import start_pack
-from proxytune.transfer.check import check_packs, check_run, fixed_packs
+from proxytune.transfer.check import check_packs, check_run, fixed_packs, runs_of
 from proxytune.workflows.studies import find_study
 from proxytune.workflows.workspace import Workspace
 from tests.clusters import Cluster
@@ -77,7 +78,7 @@ def at_home(folder: Path) -> list[dict[str, float]]:
     tokens, checkpoints = workspace.tokens(spec), folder / "checkpoints"
     packs = fixed_packs(check_packs(spec, target, best, tokens, checkpoints), lambda *_: None)
     LocalExecutor(start_pack).run(packs)
-    ends = check_run(packs)
+    ends = check_run(*runs_of(packs))
     return [
         {"step": one.step, "proxy": one.validation_loss, "target": other.validation_loss}
         for one, other in zip(ends.proxy.evaluations, ends.target.evaluations, strict=True)
@@ -100,6 +101,7 @@ def test_proxy_and_target_train_together_on_a_worker_as_they_do_at_home(
     assert not list((folder / "home" / "packs" / "tiny").iterdir())
 
 
+@pytest.mark.long
 def test_a_node_that_is_lost_changes_nothing(
     cluster: Cluster, folder: Path, at_home: list[dict[str, float]]
 ) -> None:

@@ -1,7 +1,7 @@
 """The check run: target and proxy train at the same base hyperparameters, on the same batches."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from proxytune.config.target import TargetSpec
 from proxytune.errors import RunError
 from proxytune.packs.fixed import FixedPacks, PackRun
 from proxytune.packs.pack import Evaluation, Member, MemberDetails, PackSpec
+from proxytune.transfer.job import check_jobs
 
 OnEvaluation = Callable[[str, Evaluation], object]
-"""Called with "proxy" or "target" after each evaluation."""
+"""Called after each evaluation with what was evaluated: "proxy", "target", or one of the other
+words of BRACKET."""
 SIDES = ("proxy", "target")
+BRACKET = {1.0: "target", 0.5: "target at half the rate", 2.0: "target at twice the rate"}
+"""What the target trains at, by the factor on its learning rate; in the order of members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Run:
     """Training loss at every step, nats per token; None if the trainer does not tell it."""
     updates: dict[str, float] | None
     """Relative update over the whole run, by role; None if it was not measured."""
+    clipped_share: float | None = None
+    """Share of the steps that were clipped, 0 to 1; None if the trainer does not tell it."""
 
     @property
     def diverged(self) -> bool:
@@ -42,6 +48,12 @@ class CheckRun:
     proxy: Run
     target: Run
     warmup_steps: int
+    bracket: Mapping[float, Run] | None = None
+    """The target's runs by the factor on its learning rate; None if only 1 was trained."""
+
+    def sides(self) -> dict[str, Run]:
+        """Both runs by name."""
+        return {"proxy": self.proxy, "target": self.target}
 
 
 def check_shape(study: StudySpec, target: TargetSpec) -> Shape:
@@ -60,20 +72,30 @@ def check_packs(
     tokens: Path,
     checkpoints: Path,
 ) -> list[PackSpec]:
-    """The packs of proxy and target, from a seed that no trial of the study used."""
+    """The packs of proxy and target, from a seed that no trial of the study used.
+
+    With a bracket, the target's pack has a member for each of BRACKET, on the same batches. Raises
+    InputError for workers that cannot share the target.
+    """
     training = study.training
     if target.check.steps is not None:
         evaluations = min(training.evaluations, target.check.steps)
         training = training.model_copy(
             update={"steps": target.check.steps, "evaluations": evaluations}
         )
-    seed = study.seed + 1 + study.selection.seeds
+    seed = study.seed + 1 + study.selection.most_seeds
     shapes = (study.proxy, check_shape(study, target))
+    bracket = [at_rate(hyperparameters, factor) for factor in BRACKET]
+    jobs = check_jobs(study, target.check, shapes[1])
+    trained = (bracket[:1], bracket if target.check.bracket else bracket[:1])
     return [
         PackSpec.of_experiment(
             study,
             f"check-{target.name}-{side}",
-            [Member(number=0, seed=seed, hyperparameters=hyperparameters)],
+            [
+                Member(number=number, seed=seed, hyperparameters=settings)
+                for number, settings in enumerate(of_side)
+            ],
             parameterization=study.parameterization,
             tokens=tokens,
             seed=seed,
@@ -81,41 +103,77 @@ def check_packs(
             training=training,
             checkpoint=checkpoints / f"check-{target.name}-{side}.pt",
             details=True,
+            purpose="check",
+            job=job,
         )
-        for side, shape in zip(SIDES, shapes, strict=True)
+        for side, shape, of_side, job in zip(SIDES, shapes, trained, jobs, strict=True)
     ]
 
 
-def fixed_packs(packs: Sequence[PackSpec], on_evaluation: OnEvaluation) -> FixedPacks:
-    """What an executor is given; `on_evaluation` hears which side an evaluation is of."""
+def at_rate(hyperparameters: BaseHyperparameters, factor: float) -> BaseHyperparameters:
+    """The same at this multiple of the learning rate."""
+    rate = factor * hyperparameters.learning_rate
+    return hyperparameters.model_copy(update={"learning_rate": rate})
+
+
+def without_bracket(pack: PackSpec) -> PackSpec:
+    """The target's pack at the projected rate alone."""
+    return pack.part(pack.name, pack.members[:1])
+
+
+def fixed_packs(
+    packs: Sequence[PackSpec], on_evaluation: OnEvaluation, largest: int | None = None
+) -> FixedPacks:
+    """What an executor is given, in packs of `largest` members at most.
+
+    `on_evaluation` hears what an evaluation is of.
+    """
 
     def tell(run: PackRun, evaluations: Sequence[Evaluation]) -> None:
+        proxy = run.pack.name.endswith(SIDES[0])
         for evaluation in evaluations:
-            on_evaluation(run.pack.name.rpartition("-")[2], evaluation)
+            words = SIDES[0] if proxy else tuple(BRACKET.values())[evaluation.number]
+            on_evaluation(words, evaluation)
 
-    return FixedPacks(packs, on_evaluations=tell)
+    return FixedPacks(packs, on_evaluations=tell, largest=largest)
 
 
-def check_run(packs: FixedPacks) -> CheckRun:
-    """Both runs, once their packs have trained. Raises RunError if one of them was lost."""
+def runs_of(packs: FixedPacks) -> list[PackRun]:
+    """The runs, once their packs have trained. Raises RunError if one of them was lost."""
     if packs.lost:
         raise RunError(
             f"{'; '.join(packs.lost)}; run the same command again, give the target a smaller "
             "check_shape, or project without a check: --no-check"
         )
-    proxy, target = packs.runs.values()
+    return list(packs.runs.values())
+
+
+def check_run(proxy: PackRun, target: PackRun) -> CheckRun:
+    """Both runs, and what a check compares of them."""
     (member,) = proxy.pack.members
     warmup = member.hyperparameters.warmup_fraction * proxy.pack.training.steps
-    return CheckRun(proxy=_run(proxy), target=_run(target), warmup_steps=round(warmup))
+    runs = {
+        factor: _run(target, member.number)
+        for factor, member in zip(BRACKET, target.pack.members, strict=False)
+    }
+    return CheckRun(
+        proxy=_run(proxy, member.number),
+        target=runs[1.0],
+        warmup_steps=round(warmup),
+        bracket=runs if len(runs) > 1 else None,
+    )
 
 
-def _run(run: PackRun) -> Run:
-    details = run.details.get(0, MemberDetails(number=0))
+def _run(run: PackRun, number: int) -> Run:
+    details = run.details.get(number, MemberDetails(number=number))
+    evaluations = run.evaluations(number)
+    clipped = details.clipped_steps
     return Run(
         shape=run.pack.shape,
-        evaluations=run.evaluations(0),
+        evaluations=evaluations,
         step_losses=_numbers(details.step_losses),
         updates=details.updates,
+        clipped_share=None if clipped is None else clipped / evaluations[-1].step,
     )
 
 

@@ -15,7 +15,8 @@ from proxytune.packs.selection import Selection
 from proxytune.plan.cost import Cost
 from proxytune.scaling.report import ScalingReport
 from proxytune.transfer.check import CheckRun
-from proxytune.transfer.verdict import Criterion, Verdict
+from proxytune.transfer.remarks import check_remarks
+from proxytune.transfer.verdict import Bracket, Criterion, Verdict, bracket_of
 
 
 class CheckLosses(Spec):
@@ -38,6 +39,15 @@ class RelativeUpdates(Spec):
     """The target's."""
 
 
+class ClippedShares(Spec):
+    """Share of the steps whose gradients were above clip_norm, 0 to 1."""
+
+    proxy: float | None
+    """The proxy's; None if the trainer does not tell it."""
+    target: float | None
+    """The target's; None if the trainer does not tell it."""
+
+
 class CheckReport(Spec):
     """What the check run trained, and its verdict."""
 
@@ -49,12 +59,18 @@ class CheckReport(Spec):
     """By evaluation."""
     updates: dict[str, RelativeUpdates]
     """By role; empty if they were not measured."""
+    clipped: ClippedShares
+    """How often gradients were clipped."""
+    bracket: Bracket | None = None
+    """Whether half or twice the learning rate is better; None if only the rate was trained."""
     verdict: Literal["pass", "fail"]
     """fail if a criterion failed."""
     reasons: tuple[str, ...]
     """One per criterion, in words."""
     criteria: tuple[Criterion, ...]
     """What was judged, with numbers."""
+    warnings: tuple[str, ...]
+    """What to know besides the verdict."""
 
     @classmethod
     def of(cls, run: CheckRun, verdict: Verdict) -> "CheckReport":
@@ -75,9 +91,12 @@ class CheckReport(Spec):
                 role: RelativeUpdates(proxy=proxy_updates.get(role), target=size)
                 for role, size in (run.target.updates or {}).items()
             },
+            clipped=ClippedShares(proxy=run.proxy.clipped_share, target=run.target.clipped_share),
+            bracket=bracket_of(run),
             verdict=verdict.word,
             reasons=tuple(f"{c.name}: {c.reason}" for c in verdict.criteria),
             criteria=verdict.criteria,
+            warnings=check_remarks(run),
         )
 
 
@@ -101,6 +120,14 @@ class TransferReport(ScalingReport):
     def passed(self) -> bool:
         """Whether no check failed; true where there was none."""
         return self.check is None or self.check.verdict == "pass"
+
+
+def read_report(folder: Path) -> TransferReport | None:
+    """The report that was written there last; None if there is none that can be read."""
+    try:
+        return TransferReport.model_validate_json((folder / "projection.json").read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def write_report(report: TransferReport, folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Does the check run say that the projected settings hold? Three stated criteria."""
+"""Does the check run say that the projected settings hold? Stated criteria, with numbers."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from typing import Literal
 
 import numpy as np
 
+from proxytune.config.base import Spec
 from proxytune.config.target import CheckSpec
 from proxytune.transfer.check import CheckRun
 
 SPIKE_WINDOW = 10
 """Steps over which the training loss is averaged before a rise counts as a spike."""
+MARGIN = 0.01
+"""Nats by which one seed's losses may differ without meaning anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,17 @@ class Criterion:
     reason: str
     """In words, with numbers."""
     numbers: dict[str, float]
+
+
+class Bracket(Spec):
+    """The target's last losses around the projected learning rate."""
+
+    losses: dict[str, float | None]
+    """Validation loss in nats per token, by the factor on the rate; None where it diverged."""
+    best: float | None
+    """The factor of the lowest loss; None if all diverged."""
+    regret: float | None
+    """How much the projected rate's loss is above that; None if it diverged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +57,68 @@ class Verdict:
 
 
 def judge(run: CheckRun, check: CheckSpec) -> Verdict:
-    """The verdict on a check run. A run that diverged has no more to say."""
+    """The verdict on a check run. Of a run that diverged, there is little more to say."""
+    bracket = bracket_of(run)
     if run.target.diverged or run.proxy.diverged:
-        return Verdict((_no_divergence(run),))
+        first = () if bracket is None else (_bracket(bracket),)
+        return Verdict((*first, _no_divergence(run)))
     return Verdict(
-        (_no_divergence(run), _no_spike(run, check), _wider_is_better(run), _updates(run, check))
+        (
+            _not_measured("bracket", "more than the projected rate")
+            if bracket is None
+            else _bracket(bracket),
+            _no_divergence(run),
+            _no_spike(run, check),
+            _wider_is_better(run),
+            _updates(run, check),
+        )
+    )
+
+
+def bracket_of(run: CheckRun) -> Bracket | None:
+    """The losses of the target's bracket; None if it was not trained."""
+    if run.bracket is None:
+        return None
+    losses = {
+        f"{factor:g}": None if side.diverged else side.evaluations[-1].validation_loss
+        for factor, side in sorted(run.bracket.items())
+    }
+    finite = {factor: loss for factor, loss in losses.items() if loss is not None}
+    best = min(finite, key=lambda factor: (finite[factor], factor != "1"), default=None)
+    regret = None if best is None or "1" not in finite else finite["1"] - finite[best]
+    return Bracket(losses=losses, best=None if best is None else float(best), regret=regret)
+
+
+def _bracket(bracket: Bracket) -> Criterion:
+    """Whether the projected rate is the best of half, itself and twice, or within the margin."""
+    told = ", ".join(
+        f"{'diverged' if loss is None else f'{loss:.3f}'} at {factor}×"
+        for factor, loss in bracket.losses.items()
+    )
+    numbers = {factor: loss for factor, loss in bracket.losses.items() if loss is not None}
+    if bracket.best is not None:
+        numbers["best"] = bracket.best
+    if bracket.regret is not None:
+        numbers["regret"] = bracket.regret
+    passed = bracket.regret is not None and bracket.regret <= MARGIN
+    return Criterion("bracket", passed, f"{_found(bracket)} (losses: {told})", numbers)
+
+
+def _found(bracket: Bracket) -> str:
+    """Which way the learning rate is wrong, and how much that costs."""
+    if bracket.best is None:
+        return "the learning rate is far too high: the target diverges at half of it, too"
+    if bracket.best == 1:
+        return "the projected learning rate is the best of half, itself and twice"
+    way = "high" if bracket.best < 1 else "low"
+    better = f"{bracket.best:g} times it"
+    if bracket.regret is None:
+        return f"the learning rate is too {way}: the target diverges at it, not at {better}"
+    if bracket.regret <= MARGIN:
+        return f"{better} is better by {bracket.regret:.3f} nats (allowed {MARGIN:g})"
+    return (
+        f"the learning rate is too {way}: {better} is better by {bracket.regret:.3f} nats "
+        f"(allowed {MARGIN:g})"
     )
 
 
@@ -94,8 +165,9 @@ def _wider_is_better(run: CheckRun) -> Criterion:
     found = f"{abs(gap):.3f} nats {'above' if gap > 0 else 'below'} the proxy's at step {step}"
     return Criterion(
         "wider is better",
-        gap <= 0,
-        f"of {len(gaps)} evaluations after warm-up the target's worst is {found}",
+        gap <= MARGIN,
+        f"of {len(gaps)} evaluations after warm-up the target's worst is {found} "
+        f"(allowed {MARGIN:g})",
         {"worst_gap": gap, "at_step": float(step)},
     )
 

@@ -1,6 +1,6 @@
 """Check runs, made up, to be judged and shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from proxytune.config.search import Range, SearchSpec
 from proxytune.config.shape import Shape
@@ -27,6 +27,8 @@ STUDY = StudySpec(
 )
 WARM_UP = 10
 STEPS = 40
+EVEN: Mapping[float, Run] = {}
+"""A bracket whose runs are all alike."""
 
 
 def evaluation(step: int, loss: float | None, number: int = 0) -> Evaluation:
@@ -49,23 +51,36 @@ def run(
     losses: Sequence[float | None] = (5.0, 4.0, 3.5, 3.0),
     step_losses: Sequence[float] = (4.0,) * STEPS,
     update: float = 0.5,
+    first_loss: float | None = None,
+    clipped_share: float | None = None,
     **updates: float,
 ) -> Run:
     """Evaluated every ten steps; every role moved by `update` where nothing else is said."""
     diverged = losses[-1] is None
+    first, *others = (evaluation(10 * i, loss) for i, loss in enumerate(losses, start=1))
     return Run(
         shape=shape,
-        evaluations=tuple(evaluation(10 * i, loss) for i, loss in enumerate(losses, start=1)),
+        evaluations=(first.model_copy(update={"first_loss": first_loss}), *others),
         step_losses=tuple(step_losses),
         updates=None if diverged else {role: updates.get(role, update) for role in Role},
+        clipped_share=clipped_share,
     )
 
 
 def check_run(
-    target: Run | None = None, proxy: Run | None = None, warmup_steps: int = WARM_UP
+    target: Run | None = None,
+    proxy: Run | None = None,
+    warmup_steps: int = WARM_UP,
+    bracket: Mapping[float, Run] | None = EVEN,
 ) -> CheckRun:
-    """By default one whose target is as good as its proxy."""
-    return CheckRun(proxy=proxy or run(), target=target or run(TARGET), warmup_steps=warmup_steps)
+    """By default one whose target is as good as its proxy, at any of three rates."""
+    wide = target or run(TARGET)
+    return CheckRun(
+        proxy=proxy or run(),
+        target=wide,
+        warmup_steps=warmup_steps,
+        bracket=dict.fromkeys((1.0, 0.5, 2.0), wide) if bracket is EVEN else bracket,
+    )
 
 
 def candidates(*values: float) -> list[Candidate]:

@@ -84,8 +84,23 @@ def test_a_report_says_what_was_trained_and_found() -> None:
     assert found["shape"] == TARGET.model_dump()
     assert found["losses"][0] == {"step": 10, "proxy": 5.0, "target": 5.0}
     assert found["updates"]["kv"] == {"proxy": 0.5, "target": 0.5}
+    assert found["clipped"] == {"proxy": None, "target": None}
     assert (found["verdict"], report.passed) == ("pass", True)
-    assert len(found["reasons"]) == len(found["criteria"]) == 4
+    assert len(found["reasons"]) == len(found["criteria"]) == 5
+    assert found["bracket"] == {
+        "losses": {"0.5": 3.0, "1": 3.0, "2": 3.0},
+        "best": 1.0,
+        "regret": 0.0,
+    }
+
+
+def test_a_report_says_how_often_gradients_were_clipped() -> None:
+    clipped = check_run(run(TARGET, clipped_share=0.9), run(clipped_share=0.25))
+    report = transfer_report(clipped, SELECTION)
+    assert report.check is not None
+    assert report.check.clipped.model_dump() == {"proxy": 0.25, "target": 0.9}
+    assert [line.partition(" ")[0] for line in report.check.warnings] == ["90%"]
+    assert report.passed
 
 
 def test_a_diverged_target_has_losses_as_far_as_it_went() -> None:
@@ -93,7 +108,9 @@ def test_a_diverged_target_has_losses_as_far_as_it_went() -> None:
     assert report.check is not None
     assert [losses.target for losses in report.check.losses] == [5.0, None]
     assert (report.check.verdict, report.passed) == ("fail", False)
-    assert report.check.reasons == ("no divergence: target diverged",)
+    assert report.check.reasons[-1] == "no divergence: target diverged"
+    assert report.check.bracket is not None
+    assert report.check.bracket.regret is None
     assert report.check.updates == {}
 
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from proxytune.config.target import CheckSpec
 from proxytune.scaling.rules import Role
 from proxytune.transfer.check import CheckRun
-from proxytune.transfer.verdict import SPIKE_WINDOW, Criterion, judge
+from proxytune.transfer.verdict import SPIKE_WINDOW, Criterion, bracket_of, judge
 from tests.transfer.examples import STEPS, TARGET, WARM_UP, check_run, run
 
 SPEC = CheckSpec(spike=0.5, update_ratio=2.0)
@@ -21,14 +22,14 @@ def criterion(name: str, of: CheckRun, spec: CheckSpec = SPEC) -> Criterion:
 def test_a_target_as_good_as_its_proxy_passes_every_criterion() -> None:
     verdict = judge(check_run(), SPEC)
     assert [c.name for c in verdict.criteria] == [
-        *("no divergence", "no spike", "wider is better", "update sizes"),
+        *("bracket", "no divergence", "no spike", "wider is better", "update sizes"),
     ]
     assert all(c.passed for c in verdict.criteria)
     assert verdict.word == "pass"
 
 
 def test_one_failed_criterion_fails_the_whole() -> None:
-    verdict = judge(check_run(run(TARGET, losses=(5.0, 4.0, 3.5, 3.01))), SPEC)
+    verdict = judge(check_run(run(TARGET, losses=(5.0, 4.0, 3.5, 3.02))), SPEC)
     assert [c.name for c in verdict.criteria if not c.passed] == ["wider is better"]
     assert verdict.word == "fail"
 
@@ -42,9 +43,69 @@ def test_one_failed_criterion_fails_the_whole() -> None:
     ],
     ids=["target", "proxy", "both"],
 )
-def test_divergence_speaks_alone(broken: CheckRun, who: str) -> None:
-    (only,) = judge(broken, SPEC).criteria
-    assert (only.name, only.passed, only.reason) == ("no divergence", False, who)
+def test_beside_divergence_only_the_bracket_speaks(broken: CheckRun, who: str) -> None:
+    bracket, last = judge(broken, SPEC).criteria
+    assert (last.name, last.passed, last.reason) == ("no divergence", False, who)
+    assert bracket.name == "bracket"
+    alone = judge(replace(broken, bracket=None), SPEC)
+    assert alone.criteria == (last,)
+
+
+RATES = (0.5, 1.0, 2.0)
+
+
+def bracketed(*losses: float | None) -> CheckRun:
+    """The target's last losses at half, once and twice the rate."""
+    runs = [run(TARGET, losses=(5.0, 4.0, 3.5, loss)) for loss in losses]
+    bracket = dict(zip(RATES, runs, strict=True))
+    return check_run(bracket[1.0], bracket=bracket)
+
+
+@pytest.mark.parametrize(
+    ("losses", "passed", "best", "regret"),
+    [
+        ((2.9, 2.8, 2.9), True, 1, 0.0),
+        ((2.791, 2.8, 2.9), True, 0.5, 0.009),
+        ((2.789, 2.8, 2.9), False, 0.5, 0.011),
+        ((2.9, 2.8, 2.7), False, 2, 0.1),
+        ((2.9, 2.8, None), True, 1, 0.0),
+        ((2.9, None, None), False, 0.5, None),
+        ((None, None, None), False, None, None),
+    ],
+)
+def test_the_projected_rate_must_be_the_best_of_three_or_nearly(
+    losses: tuple[float | None, ...], passed: bool, best: float | None, regret: float | None
+) -> None:
+    of = bracketed(*losses)
+    found, bracket = criterion("bracket", of), bracket_of(of)
+    assert (judge(of, SPEC).criteria[0], found.passed) == (found, passed)
+    assert bracket is not None
+    assert bracket.losses == dict(zip(("0.5", "1", "2"), losses, strict=True))
+    assert bracket.best == best
+    assert bracket.regret == (None if regret is None else pytest.approx(regret))
+
+
+@pytest.mark.parametrize(
+    ("losses", "facts"),
+    [
+        ((2.9, 2.8, 2.7), ["too low", "2 times", "0.100 nats"]),
+        ((2.5, 2.8, 2.9), ["too high", "0.5 times", "0.300 nats"]),
+        ((2.5, None, None), ["too high", "diverges", "2.500 at 0.5×", "diverged at 2×"]),
+        ((None, None, None), ["far too high", "diverged at 0.5×"]),
+    ],
+)
+def test_a_bracket_says_which_way_and_how_much(
+    losses: tuple[float | None, ...], facts: list[str]
+) -> None:
+    reason = criterion("bracket", bracketed(*losses)).reason
+    assert all(fact in reason for fact in facts), reason
+
+
+def test_without_neighbours_the_bracket_is_not_measured() -> None:
+    of = check_run(bracket=None)
+    assert criterion("bracket", of).passed is None
+    assert judge(of, SPEC).passed
+    assert bracket_of(of) is None
 
 
 def step_losses(rise: float, at: int, before: int = STEPS) -> Sequence[float]:
@@ -81,8 +142,12 @@ def test_too_few_steps_for_a_spike_show_none(length: int) -> None:
     assert found.numbers["largest_rise"] == 0
 
 
-@pytest.mark.parametrize(("last", "passed"), [(3.0, True), (3.001, False), (2.0, True)])
-def test_wider_is_not_worse_at_the_same_step(last: float, passed: bool) -> None:
+@pytest.mark.parametrize(
+    ("last", "passed"), [(3.0, True), (3.009, True), (3.011, False), (2.0, True)]
+)
+def test_wider_is_not_worse_at_the_same_step_by_more_than_a_seed_s_noise(
+    last: float, passed: bool
+) -> None:
     found = criterion("wider is better", check_run(run(TARGET, losses=(5.0, 4.0, 3.5, last))))
     assert found.passed is passed
 
