@@ -1,0 +1,1 @@
+"""A projection in the words of other trainers, and whether a trainer really took it."""
