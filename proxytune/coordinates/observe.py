@@ -1,9 +1,9 @@
-"""What a model computes on a probe: activations and inputs by role, and its attention logits.
+"""What a model computes on a probe: activations and inputs by role, and how it attends.
 
-Works on any module whose parameters have roles; attention logits are seen where the model calls
+Works on any module whose parameters have roles; attention is seen where the model calls
 `scaled_dot_product_attention`.
 
-Shapes, as suffixes of names: N tokens of the probe, I fan-in, O fan-out.
+Shapes, as suffixes of names: N tokens of the probe, I fan-in, O fan-out, T positions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from proxytune.models.roles import Parameter
-from proxytune.scaling.rules import Role
+from proxytune.scaling.rules import Role, reported_as
 
 ATTENTION_LOGITS = "attention_logits"
 """Stands beside the roles: q·k behind its multiplier."""
@@ -31,15 +31,17 @@ class Observation:
     """Role -> the outputs of its modules, in order; for unembedding, the logits."""
     inputs_NxI: dict[str, Tensor] = field(default_factory=dict)
     """Parameter -> what its module saw; for an embedding, tokens (N,)."""
+    entropies: list[float] = field(default_factory=list)
+    """Attention by attention: mean entropy of where a position looks, nats."""
 
 
 @torch.no_grad()
 def observe(model: nn.Module, params: Sequence[Parameter], probe: Tensor) -> Observation:
     """Runs the probe (B, T) through the model and keeps what its modules see and give."""
     seen = Observation()
-    with _hooks(model, params, seen), _AttentionLogits(seen):
+    with _hooks(model, params, seen), _Attention(seen):
         output = logits_of(model, probe)
-    seen.activations[Role.UNEMBEDDING] = [output]
+    seen.activations[Role.UNEMBEDDING] = [output.float()]
     return seen
 
 
@@ -72,14 +74,17 @@ def _keep(param: Parameter, seen: Observation) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         (given,) = args[:1]
         is_tokens = not given.is_floating_point()
-        seen.inputs_NxI[param.name] = given.flatten() if is_tokens else given.flatten(0, -2)
-        seen.activations.setdefault(param.role, []).append(output)
+        seen.inputs_NxI[param.name] = (
+            given.flatten() if is_tokens else given.flatten(0, -2).float()
+        )
+        for role in reported_as(param.role):
+            seen.activations.setdefault(role, []).append(output.float())
 
     return hook
 
 
-class _AttentionLogits(TorchFunctionMode):
-    """Computes the logits that the attention kernel would not show."""
+class _Attention(TorchFunctionMode):
+    """Computes what the attention kernel would not show: its logits and their entropy."""
 
     def __init__(self, seen: Observation) -> None:
         super().__init__()
@@ -94,7 +99,18 @@ class _AttentionLogits(TorchFunctionMode):
             scale = options.get("scale")
             scale = query.shape[-1] ** -0.5 if scale is None else scale
             key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)
-            scores = query @ key.transpose(-1, -2) * scale
-            past = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-            self._seen.activations.setdefault(ATTENTION_LOGITS, []).append(scores[..., past])
+            scores_xTxT = query @ key.transpose(-1, -2) * scale
+            past_TxT = torch.ones(
+                scores_xTxT.shape[-2:], dtype=torch.bool, device=scores_xTxT.device
+            ).tril()
+            self._seen.activations.setdefault(ATTENTION_LOGITS, []).append(
+                scores_xTxT[..., past_TxT]
+            )
+            self._seen.entropies.append(_entropy(scores_xTxT, past_TxT))
         return func(*args, **options)
+
+
+def _entropy(scores_xTxT: Tensor, past_TxT: Tensor) -> float:
+    """Mean over positions of the entropy of the softmax over the past, nats."""
+    shares = scores_xTxT.float().masked_fill(~past_TxT, -torch.inf).softmax(-1)
+    return float(torch.special.entr(shares).sum(-1).mean())

@@ -13,15 +13,16 @@ gain's ‖W‖_E is its RMS, which is E[‖g·x‖ / ‖x‖] for an x without a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from proxytune.coordinates.observe import Observation
+from proxytune.coordinates.observe import ATTENTION_LOGITS, Observation
 from proxytune.models.roles import Parameter
-from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, Role
+from proxytune.scaling.rules import GAIN_ROLES, HIDDEN_ROLES, KV_ROLES, Role, reported_as
 
 
 class Quantity(StrEnum):
@@ -29,12 +30,17 @@ class Quantity(StrEnum):
 
     ACTIVATION = "activation"  # RMS at init
     ACTIVATION_CHANGE = "activation_change"  # RMS of the change after the steps
+    CHANGE_BY_WEIGHTS = "change_by_weights"  # RMS of (W_t − W_0)·x_t
+    CHANGE_BY_INPUTS = "change_by_inputs"  # RMS of W_0·(x_t − x_0)
     WEIGHT_SPECTRAL = "weight_spectral"  # ‖W‖ at init
     WEIGHT_EXPECTED = "weight_expected"  # ‖W‖_E at init
     UPDATE_SPECTRAL = "update_spectral"  # ‖ΔW‖
     UPDATE_EXPECTED = "update_expected"  # ‖ΔW‖_E
     RELATIVE_UPDATE_SPECTRAL = "relative_update_spectral"  # ‖ΔW‖ / ‖W‖
     RELATIVE_UPDATE_EXPECTED = "relative_update_expected"  # ‖ΔW‖_E / ‖W‖_E
+    EPS_OVER_GRADIENT = "eps_over_gradient"  # AdamW's eps over the RMS of the gradient at init
+    LARGEST = "largest"  # the largest logit after the steps: of a head, or of a position
+    ENTROPY = "entropy"  # of attention after the steps, nats
 
 
 Sizes = dict[tuple[str, Quantity], float]
@@ -42,48 +48,86 @@ Sizes = dict[tuple[str, Quantity], float]
 
 
 def activation_sizes(before: Observation, after: Observation) -> Sizes:
-    """RMS of activations at init, and of their change."""
+    """RMS of activations at init, and of their change; logits and attention after the steps."""
     sizes: Sizes = {}
     for role, outputs in before.activations.items():
         changes = [new - old for old, new in zip(outputs, after.activations[role], strict=True)]
         sizes[role, Quantity.ACTIVATION] = _mean([_rms(output) for output in outputs])
         sizes[role, Quantity.ACTIVATION_CHANGE] = _mean([_rms(change) for change in changes])
+    for role in (ATTENTION_LOGITS, Role.UNEMBEDDING):
+        if role in after.activations:
+            largest = [float(by.abs().amax(-1).mean()) for by in after.activations[role]]
+            sizes[role, Quantity.LARGEST] = _mean(largest)
+    if after.entropies:
+        sizes[ATTENTION_LOGITS, Quantity.ENTROPY] = _mean(after.entropies)
     return sizes
 
 
 @torch.no_grad()
 def weight_sizes(
     params: Sequence[Parameter],
-    start: dict[str, Tensor],
+    start: Mapping[str, Tensor],
     before: Observation,
     after: Observation,
     repeat: int,
 ) -> Sizes:
-    """Norms of weights, updates, and of updates relative to weights.
+    """Norms of weights, of updates, and what both do to activations.
 
     `start` has the initial weights by name; inputs are those at init for W, and those after the
     steps, which ΔW has come to be aligned with, for ΔW.
     """
-    found: dict[tuple[str, Quantity], list[float]] = {}
-
-    def keep(role: Role, quantity: Quantity, size: float) -> None:
-        found.setdefault((role, quantity), []).append(size)
-
+    sizes = _BySize()
     for param in params:
-        role, stacked = param.role, repeat**0.5 if param.role is Role.KV else 1.0
+        role, stacked = param.role, repeat**0.5 if param.role in KV_ROLES else 1.0
         old = _plain(start[param.name])
         change = _plain(param.tensor) - old
+        x_before, x_after = before.inputs_NxI[param.name], after.inputs_NxI[param.name]
         if role in HIDDEN_ROLES:
             weight, update = _spectral(old) * stacked, _spectral(change) * stacked
-            keep(role, Quantity.WEIGHT_SPECTRAL, weight)
-            keep(role, Quantity.UPDATE_SPECTRAL, update)
-            keep(role, Quantity.RELATIVE_UPDATE_SPECTRAL, update / weight)
-        weight = _expected(old, before.inputs_NxI[param.name], role) * stacked
-        update = _expected(change, after.inputs_NxI[param.name], role) * stacked
-        keep(role, Quantity.WEIGHT_EXPECTED, weight)
-        keep(role, Quantity.UPDATE_EXPECTED, update)
-        keep(role, Quantity.RELATIVE_UPDATE_EXPECTED, update / weight)
-    return {key: _mean(sizes) for key, sizes in found.items()}
+            sizes.keep(role, Quantity.WEIGHT_SPECTRAL, weight)
+            sizes.keep(role, Quantity.UPDATE_SPECTRAL, update)
+            sizes.keep(role, Quantity.RELATIVE_UPDATE_SPECTRAL, _ratio(update, weight))
+            sizes.keep(role, Quantity.CHANGE_BY_WEIGHTS, _rms(x_after @ change.T))
+            sizes.keep(role, Quantity.CHANGE_BY_INPUTS, _rms((x_after - x_before) @ old.T))
+        weight = _expected(old, x_before, role) * stacked
+        update = _expected(change, x_after, role) * stacked
+        sizes.keep(role, Quantity.WEIGHT_EXPECTED, weight)
+        sizes.keep(role, Quantity.UPDATE_EXPECTED, update)
+        sizes.keep(role, Quantity.RELATIVE_UPDATE_EXPECTED, _ratio(update, weight))
+    return sizes.means()
+
+
+def eps_sizes(groups: Sequence[Mapping[str, Any]], params: Sequence[Parameter]) -> Sizes:
+    """Each role's eps over the RMS of the gradients that its parameters have now.
+
+    `groups` are those of the optimizer.
+    """
+    eps = {id(tensor): float(group["eps"]) for group in groups for tensor in group["params"]}
+    sizes = _BySize()
+    for param in params:
+        if param.tensor.grad is not None:
+            ratio = _ratio(eps[id(param.tensor)], _rms(param.tensor.grad))
+            sizes.keep(param.role, Quantity.EPS_OVER_GRADIENT, ratio)
+    return sizes.means()
+
+
+class _BySize:
+    """Sizes of a role's modules, to be averaged."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Quantity], list[float]] = {}
+
+    def keep(self, role: Role, quantity: Quantity, size: float) -> None:
+        for name in reported_as(role):
+            self._found.setdefault((name, quantity), []).append(size)
+
+    def means(self) -> Sizes:
+        return {key: _mean(sizes) for key, sizes in self._found.items()}
+
+
+def _ratio(size: float, of: float) -> float:
+    """Not a number where there is nothing to compare with."""
+    return size / of if of else math.nan
 
 
 def _expected(weight: Tensor, inputs_NxI: Tensor, role: Role) -> float:

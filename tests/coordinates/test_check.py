@@ -12,13 +12,21 @@ import torch
 from click.testing import CliRunner
 
 from proxytune.cli.main import main
-from proxytune.config.coordinates import CoordinateSpec, coordinate_spec
+from proxytune.config.coordinates import SETTINGS, CoordinateSpec, coordinate_spec
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
-from proxytune.coordinates.measure import Build, measure, own_model, run_batches, runs
-from proxytune.coordinates.report import CoordinateReport, Slope, Slopes
+from proxytune.coordinates.measure import (
+    Build,
+    Measurement,
+    measure,
+    own_model,
+    run_batches,
+    runs,
+)
+from proxytune.coordinates.picture import draw, ticks
+from proxytune.coordinates.report import TOLERANCE, CoordinateReport, Slope, Slopes
 from proxytune.coordinates.sizes import Quantity
-from proxytune.coordinates.theory import expected_slope
+from proxytune.data.stream import TokenStream
 from proxytune.scaling import projection, rules
 from proxytune.scaling.projection import Forward
 from proxytune.scaling.rules import HIDDEN_ROLES, KV_RULES, KvRule, Powers, Role, RuleTable
@@ -26,21 +34,27 @@ from proxytune.scaling.rules import HIDDEN_ROLES, KV_RULES, KvRule, Powers, Role
 SMALL: dict[str, Any] = {
     "name": "small",
     "proxy": {"d_model": 64, "n_layers": 1, "n_heads": 8, "n_kv_heads": 4, "seq_len": 32},
+    "training": {"batch_size": 4},
     "hyperparameters": {"learning_rate": 0.01},
     "parameterizations": ["gqa-mup"],
-    "seeds": 2,
+    "seeds": 3,
     "steps": 6,
 }
 
 
-TOKENS = np.frombuffer(Path(__file__).read_bytes(), np.uint8)
+TEXT = (Path(__file__).parents[2] / "LICENSE").read_bytes()
+TOKENS = TokenStream.of(np.frombuffer(TEXT, np.uint8))
+
+
+def measurements(spec: CoordinateSpec, build: Build = own_model) -> list[Measurement]:
+    """Sizes on the text of the license."""
+    batches = {run.seed: run_batches(spec, TOKENS, run.seed) for run in runs(spec)}
+    return [m for run in runs(spec) for m in measure(spec, run, batches[run.seed], build)]
 
 
 def checked(spec: CoordinateSpec, build: Build = own_model) -> CoordinateReport:
-    """A check on the text of this very file."""
-    batches = {run.seed: run_batches(spec, TOKENS, run.seed) for run in runs(spec)}
-    measured = [m for run in runs(spec) for m in measure(spec, run, batches[run.seed], build)]
-    return CoordinateReport.of(spec, measured)
+    """A check on that text."""
+    return CoordinateReport.of(spec, measurements(spec, build))
 
 
 def found(**changes: object) -> Slopes:
@@ -71,18 +85,36 @@ def broken_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "rule_table", without)
 
 
+def is_near(slope: Slope) -> bool:
+    """Whether it is as expected, as far as a few seeds can tell."""
+    return slope.slope is not None and abs(slope.slope - slope.expected) <= TOLERANCE
+
+
 def kv_update(of: Slopes) -> Slope:
     return of["gqa-mup"][Role.KV][Quantity.RELATIVE_UPDATE_SPECTRAL]
 
 
 def test_the_kv_rule_passes_along_repeat() -> None:
-    assert kv_update(found(axis="repeat")).ok
+    report = checked(coordinate_spec(SMALL | {"axis": "repeat"}))
+    assert is_near(kv_update(report.slopes))
+    of = report.slopes["gqa-mup"]
+    assert all(is_near(of[role][Quantity.EPS_OVER_GRADIENT]) for role in (Role.KEY, Role.VALUE))
+    assert report.control is not None
+    assert report.control.caught
+
+
+@pytest.mark.parametrize("axis", ["width", "depth", "repeat"])
+def test_a_control_with_a_wrong_kv_rate_fails_on_every_axis(axis: str) -> None:
+    control = checked(coordinate_spec(SMALL | {"axis": axis, "values": [1, 2]})).control
+    assert control is not None
+    assert control.slope.verdict == "different"
+    assert (control.slope.low or 0) > 0.15
 
 
 def test_kv_at_the_wrong_rate_is_caught(broken_kv: None) -> None:
     slope = kv_update(found(axis="repeat"))
     assert slope.expected == 0
-    assert not slope.ok
+    assert slope.verdict == "different"
     assert slope.slope is not None
     assert slope.slope < -0.5
 
@@ -90,7 +122,8 @@ def test_kv_at_the_wrong_rate_is_caught(broken_kv: None) -> None:
 def test_without_a_kv_rule_relative_updates_are_not_flat() -> None:
     by_label = found(axis="repeat", parameterizations=["gqa-mup:kv_rule=none"])
     slope = by_label["gqa-mup:kv_rule=none"][Role.KV][Quantity.RELATIVE_UPDATE_SPECTRAL]
-    assert not slope.ok
+    assert not is_near(slope)
+    assert slope.verdict != "same"
 
 
 HIDDEN = [(role, Quantity.RELATIVE_UPDATE_SPECTRAL) for role in sorted(HIDDEN_ROLES)]
@@ -98,12 +131,12 @@ HIDDEN += [(Role.HIDDEN, Quantity.ACTIVATION_CHANGE), (Role.QUERY, Quantity.ACTI
 
 
 def test_hidden_matrices_pass_along_width() -> None:
-    of = found(axis="width", values=[1, 2, 4])["gqa-mup"]
-    assert [key for key in HIDDEN if not of[key[0]][key[1]].ok] == []
+    of = found(axis="width", values=[1, 4], seeds=4, training={"batch_size": 8})["gqa-mup"]
+    assert [key for key in HIDDEN if not is_near(of[key[0]][key[1]])] == []
 
 
 def test_a_hidden_rate_without_its_width_is_caught(broken_hidden: None) -> None:
-    report = checked(coordinate_spec(SMALL | {"axis": "width", "values": [1, 2, 4]}))
+    report = checked(coordinate_spec(SMALL | {"axis": "width", "values": [1, 4]}))
     of = report.slopes["gqa-mup"]
     missed = {key: of[key[0]][key[1]] for key in HIDDEN}
     assert all(slope.expected == pytest.approx(0) for slope in missed.values())
@@ -111,10 +144,33 @@ def test_a_hidden_rate_without_its_width_is_caught(broken_hidden: None) -> None:
     assert not report.passed
 
 
-def test_a_size_that_is_no_number_does_not_pass() -> None:
-    wild = {"hyperparameters": {"learning_rate": 1e30}, "seeds": 1}
-    report = checked(coordinate_spec(SMALL | {"axis": "width", "values": [1, 2]} | wild))
+@pytest.mark.parametrize(
+    ("hyperparameters", "role", "quantity", "fault"),
+    [
+        ({"learning_rate": 1e30}, Role.HIDDEN, Quantity.ACTIVATION_CHANGE, "not finite"),
+        ({"norm_lr_multiplier": 1e-9}, Role.NORM, Quantity.UPDATE_EXPECTED, "zero"),
+    ],
+)
+def test_a_size_without_a_logarithm_is_told_and_does_not_pass(
+    hyperparameters: dict[str, float], role: Role, quantity: Quantity, fault: str, tmp_path: Path
+) -> None:
+    short = {"axis": "width", "values": [1, 2], "seeds": 2, "hyperparameters": hyperparameters}
+    spec = coordinate_spec(SMALL | short)
+    report = checked(spec)
+    slope = report.slopes["gqa-mup"][role][quantity]
+    assert (slope.slope, slope.ok, slope.fault) == (None, False, fault)
     assert not report.passed
+    draw(tmp_path / "picture.png", report, measurements(spec))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.97, 1.02), (0.8, 1.3), (0.6, 3.0), (0.01, 50.0), (1e-9, 1e3)]
+)
+def test_the_picture_has_at_least_three_round_sizes_on_an_axis(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert len(found) >= 3
+    assert all(low <= tick <= high for tick in found)
+    assert all(float(f"{tick:.3g}") == pytest.approx(tick) for tick in found)
 
 
 def test_any_model_can_be_checked() -> None:
@@ -134,43 +190,57 @@ def test_any_model_can_be_checked() -> None:
 
     spec = coordinate_spec(SMALL | {"axis": "width", "values": [1, 4]})
     of = checked(spec, build).slopes["gqa-mup"]
-    assert [key for key in HIDDEN if not of[key[0]][key[1]].ok] == []
+    assert [key for key in HIDDEN if not is_near(of[key[0]][key[1]])] == []
     logits = of[Role.UNEMBEDDING][Quantity.ACTIVATION]
     assert (logits.expected, logits.ok) == (pytest.approx(-0.5), True)
-    assert of["attention_logits"][Quantity.ACTIVATION].ok
+    assert is_near(of["attention_logits"][Quantity.ACTIVATION])
 
 
-WIDTHS = [Shape(d_model=64 * m, n_layers=2, n_heads=4, head_dim=16 * m) for m in (1, 2, 4)]
-REPEATS = [Shape(d_model=64, n_layers=2, n_heads=8, n_kv_heads=8 // r) for r in (1, 2, 4, 8)]
-
-
-@pytest.mark.parametrize(
-    ("role", "quantity", "along_width", "along_repeat"),
-    [
-        ("hidden", Quantity.ACTIVATION, 0, 0),
-        ("hidden", Quantity.ACTIVATION_CHANGE, 0, 0),
-        ("unembedding", Quantity.ACTIVATION, -0.5, 0),
-        ("attention_logits", Quantity.ACTIVATION, -0.5, 0),
-        ("attention_logits", Quantity.ACTIVATION_CHANGE, 0, 0),
-        ("kv", Quantity.RELATIVE_UPDATE_SPECTRAL, 0, 0),
-        ("kv", Quantity.WEIGHT_EXPECTED, 0, 0),
-        ("kv", Quantity.WEIGHT_SPECTRAL, 0, 0.3117),
-        ("kv", Quantity.UPDATE_SPECTRAL, 0, 0.3117),
-        ("embedding", Quantity.WEIGHT_EXPECTED, 0.5, 0),
-        ("query", Quantity.RELATIVE_UPDATE_EXPECTED, 0, 0),
-    ],
-)
-def test_what_the_theory_expects(
-    role: str, quantity: Quantity, along_width: float, along_repeat: float
-) -> None:
-    """0.3117 is the log-log slope of (1 + √r)/2 over r = 1, 2, 4, 8."""
-    for axis, shapes, slope in (("width", WIDTHS, along_width), ("repeat", REPEATS, along_repeat)):
-        expected = expected_slope(role, quantity, axis, shapes, shapes[0], Parameterization())
-        assert expected == pytest.approx(slope, abs=1e-3), axis
+VARIANTS: dict[str, dict[str, Any]] = {
+    "larger heads": {"width_grows": "head_dim"},
+    "tied": {"proxy": {"tied": True}},
+    "QK-norm": {"proxy": {"qk_norm": True}},
+    "GELU": {"proxy": {"mlp": "gelu"}},
+}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"proxy": {"d_ff": 64}}, id="narrow MLP"),
+        *(
+            pytest.param(changed, id=variant, marks=pytest.mark.long)
+            for variant, changed in VARIANTS.items()
+        ),
+    ],
+)
+def test_the_rules_hold_for_every_kind_of_decoder(changed: dict[str, Any]) -> None:
+    """With few seeds some slopes stay undecided; none is beyond what is expected.
+
+    Logits that start large move the final norm, less so in a wider model; so they start small.
+    """
+    start = SETTINGS | {"unembedding_init_std": 0.03}
+    small = {"training": {"batch_size": 8}, "hyperparameters": start}
+    proxy = {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2}
+    few = {"axis": "width", "values": [1, 4], "seeds": 6, "parameterizations": ["gqa-mup"]}
+    spec = coordinate_spec(small | few | changed | {"proxy": proxy | changed.get("proxy", {})})
+    report = checked(spec)
+    different = [
+        (role, str(quantity), slope.slope)
+        for role, quantities in report.slopes["gqa-mup"].items()
+        for quantity, slope in quantities.items()
+        if slope.verdict == "different"
+    ]
+    assert different == []
+    assert report.control is not None
+    assert report.control.caught
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_the_command_tells_the_rules_from_none(tmp_path: Any) -> None:
     """On the default proxy and corpus every slope of gqa-mup holds; sp's hidden changes do not."""
     command = "coord-check --axis width --values 1,2,4 --parameterization gqa-mup,sp --json --home"

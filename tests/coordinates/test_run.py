@@ -68,6 +68,26 @@ def test_the_command_prints_the_report(tmp_path: Path, text_file: Path) -> None:
     assert document["spec"]["name"] == "tiny-width"
 
 
+def test_the_command_names_what_misses_and_counts_the_rest(
+    tmp_path: Path, text_file: Path
+) -> None:
+    study = {name: TINY[name] for name in ("name", "proxy", "training")} | {
+        "data": {"text": str(text_file)},
+        "hyperparameters": {"norm_lr_multiplier": 1e-9},
+        "search": {"space": {"learning_rate": {"low": 0.002, "high": 0.1}}},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study))
+    options = "coord-check --axis width --values 1,2 --steps 3 --seeds 2 --study"
+    home = ["--home", str(tmp_path / "home")]
+    done = CliRunner().invoke(main, [*options.split(), str(tmp_path / "tiny.yaml"), *home])
+    assert done.exit_code == 1, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["norm", "update_expected", "zero", "+0.00", "undecided"] in rows
+    report = json.loads((tmp_path / "home/coordinates/tiny-width/coordinates.json").read_text())
+    slopes = [s for by in report["slopes"]["gqa-mup"].values() for s in by.values()]
+    assert f"({sum(s['ok'] for s in slopes)} of {len(slopes)} slopes" in done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_on_a_cluster_models_train_on_its_workers(tmp_path: Path, text_file: Path) -> None:

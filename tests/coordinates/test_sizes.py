@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
 from proxytune.coordinates.observe import ATTENTION_LOGITS, observe
-from proxytune.coordinates.sizes import Quantity, activation_sizes, weight_sizes
+from proxytune.coordinates.sizes import Quantity, activation_sizes, eps_sizes, weight_sizes
 from proxytune.models.parametrize import build_model
 from proxytune.models.roles import parameters
 from proxytune.scaling.projection import project
@@ -43,7 +43,8 @@ def test_every_role_is_seen_once_a_module() -> None:
     seen = observe(model, parameters(model), probe())
     counts = {str(role): len(outputs) for role, outputs in seen.activations.items()}
     assert counts == {
-        **{"embedding": 1, "query": 2, "kv": 4, "attention_out": 2, "hidden": 4, "mlp_out": 2},
+        **{"embedding": 1, "query": 2, "key": 2, "value": 2, "kv": 4, "attention_out": 2},
+        **{"hidden": 4, "mlp_out": 2},
         **{"norm": 4, "final_norm": 1, "unembedding": 1, ATTENTION_LOGITS: 2},
     }
 
@@ -130,3 +131,60 @@ def test_without_a_step_nothing_has_changed() -> None:
     sizes = activation_sizes(seen, seen)
     assert all(size == 0 for (_, q), size in sizes.items() if q is Quantity.ACTIVATION_CHANGE)
     assert all(size > 0 for (_, q), size in sizes.items() if q is Quantity.ACTIVATION)
+
+
+def test_a_change_is_that_by_weights_and_that_by_inputs() -> None:
+    """W_t·x_t − W_0·x_0 = (W_t − W_0)·x_t + W_0·(x_t − x_0)."""
+    model = model_of(SHAPE.at(n_layers=1))
+    params = parameters(model)
+    before = observe(model, params, probe())
+    start = moved(model, 0.01)
+    after = observe(model, params, probe())
+    sizes = weight_sizes(params, start, before, after, SHAPE.repeat)
+    name = "blocks.0.attention.out.weight_KxOxI"
+    old, new = start[name][0], model.get_parameter(name).detach()[0]
+    x_before, x_after = before.inputs_NxI[name], after.inputs_NxI[name]
+    by_weights, by_inputs = x_after @ (new - old).T, (x_after - x_before) @ old.T
+    role = Role.ATTENTION_OUT
+    for quantity, part in (
+        (Quantity.CHANGE_BY_WEIGHTS, by_weights),
+        (Quantity.CHANGE_BY_INPUTS, by_inputs),
+    ):
+        assert sizes[role, quantity] == pytest.approx(float(part.square().mean().sqrt()))
+    change = after.activations[role][0] - before.activations[role][0]
+    torch.testing.assert_close(by_weights + by_inputs, change[0], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_that_sees_all_alike_has_the_entropy_of_its_past() -> None:
+    """Without queries every logit is 0: position t looks at t + 1 places alike."""
+    model = model_of(SHAPE)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attention.query.weight_KxOxI.zero_()
+    seen = observe(model, parameters(model), probe())
+    uniform = torch.arange(1, 17).log().mean()
+    assert seen.entropies == pytest.approx([float(uniform)] * 2)
+
+
+def test_the_largest_logit_is_that_of_a_head() -> None:
+    model = model_of(SHAPE)
+    seen = observe(model, parameters(model), probe())
+    logits = seen.activations[ATTENTION_LOGITS]
+    by_head = torch.stack([of.abs().amax(-1) for of in logits])
+    assert by_head.shape == (2, 3, 8)
+    largest = activation_sizes(seen, seen)[ATTENTION_LOGITS, Quantity.LARGEST]
+    assert largest == pytest.approx(float(by_head.mean()))
+
+
+def test_eps_is_held_against_the_gradient_of_its_role() -> None:
+    model = model_of(SHAPE)
+    params = parameters(model)
+    model.loss(torch.randint(256, (2, 17))).sum().backward()
+    groups = [{"params": [p.tensor], "eps": 1e-8 * i} for i, p in enumerate(params, 1)]
+    sizes = eps_sizes(groups, params)
+    place, table = next((i, p) for i, p in enumerate(params, 1) if p.role is Role.UNEMBEDDING)
+    assert table.tensor.grad is not None
+    rms = float(table.tensor.grad.square().mean().sqrt())
+    found = sizes[Role.UNEMBEDDING, Quantity.EPS_OVER_GRADIENT]
+    assert found == pytest.approx(1e-8 * place / rms)
+    assert {role for role, _ in sizes} == {str(p.role) for p in params} | {Role.KV}
