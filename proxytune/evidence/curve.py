@@ -8,9 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from proxytune.intervals import Array
 
 NEAR = 0.25
 """Nats above the lowest point within which a bowl is still close to a cubic."""

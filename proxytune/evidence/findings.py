@@ -17,9 +17,9 @@ from itertools import combinations
 
 import numpy as np
 
-from proxytune.config.axis import AxisName
-from proxytune.evidence.curve import Array, Optimum, loss_at, optimum
-from proxytune.evidence.intervals import Figure, jackknife, paired
+from proxytune.config.axis import AnyAxis
+from proxytune.evidence.curve import Optimum, loss_at, optimum
+from proxytune.intervals import Array, Figure, jackknife, paired
 
 Optima = Sequence[Optimum]
 """Of one parameterization, by shape."""
@@ -123,28 +123,31 @@ class _Seeds:
 
 
 def findings(
-    axis: AxisName, x_P: Array, coordinates: Sequence[int], losses: Mapping[str, Array]
+    axis: AnyAxis, x_P: Array, coordinates: Sequence[int], losses: Mapping[str, Array]
 ) -> tuple[dict[str, Finding], list[Comparison]]:
     """Findings by parameterization, and all pairs compared; losses are (C, S, P)."""
-    seeds = {label: _Seeds(x_P, loss_CxSxP) for label, loss_CxSxP in losses.items()}
     n_C = np.array(coordinates, dtype=np.float64)
-    found = {label: _finding(axis, n_C, of_label) for label, of_label in seeds.items()}
-    compared = [
-        _comparison(one, other, seeds[one], seeds[other]) for one, other in combinations(losses, 2)
-    ]
+    # Infinity less infinity: where training diverged on both sides, no figure is known.
+    with np.errstate(invalid="ignore"):
+        seeds = {label: _Seeds(x_P, loss_CxSxP) for label, loss_CxSxP in losses.items()}
+        found = {label: _finding(axis, n_C, of_label) for label, of_label in seeds.items()}
+        compared = [
+            _comparison(one, other, seeds[one], seeds[other])
+            for one, other in combinations(losses, 2)
+        ]
     return found, compared
 
 
-def _finding(axis: AxisName, n_C: Array, seeds: _Seeds) -> Finding:
+def _finding(axis: AnyAxis, n_C: Array, seeds: _Seeds) -> Finding:
     return Finding(
         optima=tuple(seeds.of_all),
         x_at_optimum=tuple(seeds.x_at(c) for c in range(len(n_C))),
         loss_at_optimum=_paired(seeds.own_CxS),
-        regret=_paired(_less(seeds.first_CxS, seeds.own_CxS)),
+        regret=_paired(seeds.first_CxS - seeds.own_CxS),
         drift=seeds.figure(lambda optima: optima[-1].x - optima[0].x),
         drift_per_doubling=seeds.figure(lambda optima: slope(np.log2(n_C), _x(optima))),
         slope=_slope_over_s(n_C, seeds) if axis == "repeat" else None,
-        exponents=None if axis == "repeat" else _exponents(n_C, seeds),
+        exponents=_exponents(n_C, seeds) if axis in ("width", "depth") else None,
     )
 
 
@@ -152,7 +155,7 @@ def _comparison(one: str, other: str, ones: _Seeds, others: _Seeds) -> Compariso
     return Comparison(
         one,
         other,
-        _paired(_less(ones.own_CxS, others.own_CxS)),
+        _paired(ones.own_CxS - others.own_CxS),
         tuple(ones.x_less(others, c) for c in range(len(ones.of_all))),
     )
 
@@ -203,12 +206,6 @@ def slope(u: Array, v: Array) -> float:
 
 def _x(optima: Optima) -> Array:
     return np.array([found.x for found in optima])
-
-
-def _less(one: Array, other: Array) -> Array:
-    """Their difference; NaN where both diverged."""
-    with np.errstate(invalid="ignore"):
-        return one - other
 
 
 def _paired(values_CxS: Array) -> tuple[Figure, ...]:

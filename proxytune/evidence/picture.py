@@ -5,6 +5,7 @@ Shapes, as suffixes of names: C shapes (by coordinate), S seeds, P points of the
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from proxytune.config.evidence import EvidenceSpec
-from proxytune.evidence.curve import Array
 from proxytune.evidence.findings import Finding
 from proxytune.evidence.report import shape_names
+from proxytune.intervals import Array
 
 MOST_TICKS = 5
 """Numbers on the axis of the hyperparameter."""
@@ -35,11 +36,14 @@ def draw(
     _zoom(plots[0], found)
     plots[-1].legend(frameon=False, fontsize=9)
     seeds = f"mean of {spec.seeds} seeds" if spec.seeds > 1 else "one seed"
-    figure.supxlabel(
-        f"★ lowest point of the fitted curve     line: {seeds}     band: ± one standard error",
-        fontsize=8,
-    )
-    figure.savefig(path, dpi=130)
+    legend = [
+        "★ lowest point of the fitted curve",
+        f"line: {seeds}",
+        "band: ± one standard error",
+        *(["×: a seed diverged"] if _has_diverged(losses) else []),
+    ]
+    figure.supxlabel("     ".join(legend), fontsize=8)
+    figure.savefig(path, dpi=130, format="png")
 
 
 def _draw_curves(axes: Axes, spec: EvidenceSpec, losses_CxSxP: Array, finding: Finding) -> None:
@@ -48,8 +52,10 @@ def _draw_curves(axes: Axes, spec: EvidenceSpec, losses_CxSxP: Array, finding: F
     for name, color, loss_SxP, best in zip(
         shape_names(spec), colors, losses_CxSxP, finding.optima, strict=True
     ):
-        # A point at which a seed diverged is left out: its mean is infinite.
-        loss_SxP = np.where(np.isfinite(loss_SxP).all(axis=0), loss_SxP, np.nan)
+        # A point at which a seed diverged has no mean: a cross at the top.
+        trained_P = np.isfinite(loss_SxP).all(axis=0)
+        loss_SxP = np.where(trained_P, loss_SxP, np.nan)
+        _draw_diverged(axes, values_P[~trained_P], color)
         mean_P = loss_SxP.mean(axis=0)
         axes.plot(values_P, mean_P, marker=".", markersize=4, color=color, label=name)
         if len(loss_SxP) > 1:
@@ -62,6 +68,15 @@ def _draw_curves(axes: Axes, spec: EvidenceSpec, losses_CxSxP: Array, finding: F
     ticks = values_P[:: -(-len(values_P) // MOST_TICKS)]
     axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _has_diverged(losses: Mapping[str, Array]) -> bool:
+    return any(not np.isfinite(losses_CxSxP).all() for losses_CxSxP in losses.values())
+
+
+def _draw_diverged(axes: Axes, values_P: Array, color: Any) -> None:
+    top = axes.get_xaxis_transform()
+    axes.plot(values_P, np.full(len(values_P), 0.97), "x", color=color, transform=top)
 
 
 def _zoom(axes: Axes, found: Mapping[str, Finding]) -> None:

@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from pydantic import Field
 
-from proxytune.config.axis import AxisName, coordinate
+from proxytune.config.axis import AnyAxis
 from proxytune.config.base import Report, Spec
 from proxytune.config.evidence import EvidenceSpec
 from proxytune.config.parameterization import Parameterization
-from proxytune.evidence.curve import Array
 from proxytune.evidence.findings import Comparison, Exponents, Finding
-from proxytune.evidence.intervals import Equivalence, Figure, Interval
 from proxytune.evidence.kv import rule_slopes
+from proxytune.intervals import Array, Equivalence, Figure, Interval
 
 DRIFT_MARGIN = 0.25
 """Octaves per doubling below which an optimum counts as staying put."""
@@ -72,6 +72,8 @@ class ParameterizationFindings(Spec):
     """Slope of log2 of the optimum over log2 of s(r) = (1 + √r)/2; repeat factor only."""
     rule_slopes: dict[str, float] | None = None
     """The slope that each K/V rule predicts; only where a K/V learning rate is tried."""
+    power: Interval | None = None
+    """p, where the optimum falls as tokens^−p: minus drift_per_doubling. Along tokens only."""
     exponents: ExponentFindings | None = None
     """Width and depth only, with three shapes or more, evenly spaced in their logarithm."""
 
@@ -92,7 +94,7 @@ class EvidenceReport(Report):
 
     evidence: str
     """Its name."""
-    axis: AxisName
+    axis: AnyAxis
     hyperparameter: str
     """The base hyperparameter that was tried."""
     spec: EvidenceSpec
@@ -139,8 +141,8 @@ def evidence_report(
 
 
 def shape_names(spec: EvidenceSpec) -> list[str]:
-    """What the shapes are called: width 64, repeat 4."""
-    return [f"{spec.axis} {coordinate(spec.axis, shape)}" for shape in spec.shapes()]
+    """What the places on the axis are called: width 64, repeat 4, tokens 76800."""
+    return [f"{spec.axis} {place.coordinate}" for place in spec.places()]
 
 
 def _findings(
@@ -164,6 +166,7 @@ def _findings(
         ),
         slope=finding.slope and finding.slope.interval,
         rule_slopes=rule_slopes(spec, rules),
+        power=_negative(drift).interval if spec.axis == "tokens" else None,
         exponents=finding.exponents and _exponents(finding.exponents),
     )
 
@@ -192,6 +195,10 @@ def _intervals(spec: EvidenceSpec, figures: Sequence[Figure]) -> dict[str, Inter
 
 def _by_shape(spec: EvidenceSpec, values: Sequence[T]) -> dict[str, T]:
     return dict(zip(shape_names(spec), values, strict=True))
+
+
+def _negative(figure: Figure) -> Figure:
+    return replace(figure, value=-figure.value)
 
 
 def _finite(value: float) -> float | None:

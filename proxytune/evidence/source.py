@@ -4,7 +4,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from proxytune.config.axis import coordinate
 from proxytune.config.base import Spec
 from proxytune.config.evidence import EvidenceSpec
 from proxytune.packs.fixed import PackRun
@@ -25,7 +24,7 @@ class Point(Spec):
     parameterization: str
     """Its label."""
     coordinate: int
-    """d_model, n_layers or repeat factor, by the axis."""
+    """d_model, n_layers, repeat factor, tokens or batch size, by the axis."""
     seed: int
     """Seed of initial weights and batches."""
     value: float
@@ -64,13 +63,14 @@ def points_of(spec: EvidenceSpec, run: PackRun) -> list[Point]:
 
 
 def _key(spec: EvidenceSpec, pack: PackSpec) -> PackKey:
-    at = coordinate(spec.axis, pack.shape)
+    trained = (pack.shape, pack.training)
+    at = next(p.coordinate for p in spec.places() if (p.shape, p.training) == trained)
     return PackKey(pack.parameterization.label, at, pack.data_seed)
 
 
 def _pack(spec: EvidenceSpec, key: PackKey, tokens: Path) -> PackSpec:
     rules = next(p for p in spec.parameterizations if p.label == key.parameterization)
-    shape = next(s for s in spec.shapes() if coordinate(spec.axis, s) == key.coordinate)
+    place = next(p for p in spec.places() if p.coordinate == key.coordinate)
     members = [
         Member(
             number=number,
@@ -80,22 +80,23 @@ def _pack(spec: EvidenceSpec, key: PackKey, tokens: Path) -> PackSpec:
         for number, x in enumerate(spec.grid.log2_values())
     ]
     return PackSpec.of_experiment(
-        spec,
+        spec.model_copy(update={"training": place.training}),
         "-".join(map(str, key)),
         members,
         parameterization=rules,
         tokens=tokens,
         seed=key.seed,
-        shape=shape,
+        shape=place.shape,
+        purpose="evidence",
     )
 
 
 def pack_keys(spec: EvidenceSpec) -> list[PackKey]:
     """All packs of a run: seed by seed, so that an early stop has whole curves of a few seeds."""
     return [
-        PackKey(rules.label, coordinate(spec.axis, shape), spec.seed + seed)
+        PackKey(rules.label, place.coordinate, spec.seed + seed)
         for seed in range(spec.seeds)
-        for shape in spec.shapes()
+        for place in spec.places()
         for rules in spec.parameterizations
     ]
 
@@ -112,10 +113,10 @@ def grid_of(spec: EvidenceSpec, points: Collection[Point]) -> dict[str, list[lis
     return {
         rules.label: [
             [
-                by_key[PackKey(rules.label, coordinate(spec.axis, shape), spec.seed + seed)]
+                by_key[PackKey(rules.label, place.coordinate, spec.seed + seed)]
                 for seed in range(spec.seeds)
             ]
-            for shape in spec.shapes()
+            for place in spec.places()
         ]
         for rules in spec.parameterizations
     }

@@ -74,6 +74,34 @@ def test_without_repetition_the_kv_rule_makes_no_difference(tokens: Path) -> Non
     assert paper[1] != none[1]
 
 
+def test_tokens_per_parameter_are_the_same_at_every_shape(tokens: Path) -> None:
+    of = spec(axis="width", values=[1, 2, 4], tokens_per_parameter=3)
+    packs = evidence_packs(of, tokens, ())
+    assert len({pack.training.steps for pack in packs}) == 3
+    for pack in packs:
+        trained = pack.training.tokens(pack.shape.seq_len)
+        assert trained / pack.shape.count_parameters() == pytest.approx(3, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("axis", "runs"),
+    [("tokens", [(4, 2), (8, 2), (16, 2)]), ("batch_size", [(4, 2), (2, 4), (1, 8)])],
+)
+def test_an_axis_of_training_changes_nothing_else(
+    axis: str, runs: list[tuple[int, int]], tokens: Path
+) -> None:
+    """Steps and batch of every run: longer with the same batch, or larger with the same tokens."""
+    once = DOCUMENT["training"] | {"evaluations": 1}
+    of = spec(axis=axis, values=[1, 2, 4], parameterizations=["sp"], seeds=1, training=once)
+    packs = evidence_packs(of, tokens, ())
+    assert [(pack.training.steps, pack.training.batch_size) for pack in packs] == runs
+    assert {pack.shape for pack in packs} == {of.proxy}
+    at = [steps * batch * 16 if axis == "tokens" else batch for steps, batch in runs]
+    assert [key.coordinate for key in pack_keys(of)] == at
+    points = run(of, tokens)
+    assert [point.key for point in points[::3]] == pack_keys(of)
+
+
 def test_divergence_is_a_point(tokens: Path) -> None:
     hopeless = spec(grid={"low": 0.01, "high": 1e30, "points": 3}, seeds=1)
     points = run(hopeless, tokens)
@@ -87,7 +115,10 @@ def test_divergence_is_a_point(tokens: Path) -> None:
         ({"values": [1]}, "values"),
         ({"values": [2, 1]}, "values = .*ascending"),
         ({"values": [1, 3]}, "values.*must divide proxy.n_heads = 2"),
-        ({"axis": "with"}, "axis = 'with': should be 'width', 'depth' or 'repeat'"),
+        ({"axis": "with"}, "axis = 'with': should be 'width', 'depth', 'repeat', 'tokens' or"),
+        ({"axis": "batch_size", "values": [1, 3]}, "values.*must divide training.steps = 4"),
+        ({"axis": "batch_size", "values": [1, 4]}, "values.*training.evaluations = 2"),
+        ({"axis": "tokens", "tokens_per_parameter": 1}, "tokens_per_parameter.*leave it out"),
         ({"grid": {"low": 0.1, "high": 0.1}}, "grid.high = 0.1: must be above low"),
         ({"grid": {"low": 0.1, "high": 0.2, "points": 2}}, "grid.points = 2: should be greater"),
         (
@@ -97,6 +128,7 @@ def test_divergence_is_a_point(tokens: Path) -> None:
         ({"hyperparameter": "beta1", "grid": {"low": 0.5, "high": 2.0}}, "grid: holds 2.0"),
         ({"parameterizations": ["sp", "sp"]}, "parameterizations.*must be different"),
         ({"parameterizations": ["gqa-mup:kv_rule=nun"]}, "kv_rule = 'nun': should be 'paper'"),
+        ({"tokens_per_parameter": 1e-5}, "tokens_per_parameter = 1e-05: .*training.evaluations"),
         ({"seeds": 0}, "seeds = 0: should be greater than 0"),
     ],
 )
