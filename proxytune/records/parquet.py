@@ -38,7 +38,7 @@ class ParquetSink:
     def open(self, study: StudySpec) -> Collection[int]:
         """Makes the study's folders; returns the trials that are recorded with their curves."""
         self._study = study
-        for data_set in _data_sets(self._folder, study.name):
+        for data_set in data_sets(self._folder, study.name):
             try:
                 data_set.prepare()
                 data_set.remove_damaged()
@@ -46,7 +46,7 @@ class ParquetSink:
                 raise RunError(
                     f"{data_set.partition}: cannot be written ({error.strerror})"
                 ) from None
-        of_trials, of_curves = _data_sets(self._folder, study.name)
+        of_trials, of_curves = data_sets(self._folder, study.name)
         with_curve = set(of_curves.read()["number"].to_pylist())
         rows = of_trials.read().select(["number", "tokens"]).to_pylist()
         return {r["number"] for r in rows if not r["tokens"] or r["number"] in with_curve}
@@ -55,7 +55,7 @@ class ParquetSink:
         """Rewrites the parts that hold these trials; a trial that is there already is replaced."""
         study = self._study
         assert study is not None
-        of_trials, of_curves = _data_sets(self._folder, study.name)
+        of_trials, of_curves = data_sets(self._folder, study.name)
         by_part: dict[int, list[TrialRecord]] = {}
         for trial in trials:
             by_part.setdefault(trial.number // TRIALS_PER_PART, []).append(trial)
@@ -68,18 +68,13 @@ class ParquetSink:
 
     def delete(self, study: str) -> None:
         """Removes the study's folders."""
-        for data_set in _data_sets(self._folder, study):
+        for data_set in data_sets(self._folder, study):
             data_set.delete()
 
 
 def trials_table(trials: Iterable[TrialRecord], study: StudySpec) -> pa.Table:
     """Finished trials of a study as a table of the data set `trials`."""
     return pa.Table.from_pylist([trial_row(trial, study) for trial in trials], schema=TRIALS)
-
-
-def read_trials(folder: Path, study: str) -> pa.Table:
-    """The recorded trials of one study."""
-    return _data_sets(folder, study)[0].read()
 
 
 def export_table(table: pa.Table, path: Path) -> None:
@@ -106,8 +101,8 @@ def _obstacle(path: Path) -> str | None:
     return None if os.access(path.parent, os.W_OK | os.X_OK) else "its folder is read-only"
 
 
-def _data_sets(folder: Path, study: str) -> tuple[DataSet, DataSet]:
-    """The trials and the curves of a study."""
+def data_sets(folder: Path, study: str) -> tuple[DataSet, DataSet]:
+    """The trials and the curves of a study, as parts in a folder."""
     remedy = f"rebuild it with: proxytune study sync {study}"
     return (
         DataSet(folder, "trials", "study", study, TRIALS, remedy),

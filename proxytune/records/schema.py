@@ -48,6 +48,7 @@ TRIALS = pa.schema(
         _column(
             "value", pa.float64(), "nats/token", "Final validation loss; null if there is none."
         ),
+        _column("bits_per_byte", pa.float64(), "bits/byte", "The same per byte, if known."),
         _column("seed", pa.int64(), "1", "Seed of the initial weights."),
         _column("pack", pa.string(), "1", "The pack it trained in."),
         _column("started", pa.timestamp("us", tz="UTC"), "UTC", "When the study asked for it."),
@@ -55,6 +56,7 @@ TRIALS = pa.schema(
         _column("seconds", pa.float64(), "s", "Its share of its pack's training time."),
         _column("tokens", pa.int64(), "tokens", "Tokens trained on."),
         _column("flops", pa.float64(), "FLOP", "Floating-point operations of its training."),
+        _column("reason", pa.string(), "1", "Why it failed; null if it did not."),
         _column("parameterization", pa.string(), "1", "Name of the parameterization."),
         _column("kv_rule", pa.string(), "1", "Its K/V rule."),
         *_shape_columns(),
@@ -74,10 +76,12 @@ CURVES = pa.schema(
         _column("lr_factor", pa.float64(), "1", "Learning rate as a fraction of its peak."),
         _column("seconds", pa.float64(), "s", "Its share of the training time so far."),
         _column("diverged", pa.bool_(), "1", "Whether the loss was not finite or too high."),
+        _column("first_loss", pa.float64(), "nats/token", "Of the first step, in the first row."),
+        _column("bits_per_byte", pa.float64(), "bits/byte", "Validation loss per byte, if known."),
     ],
     metadata={VERSION_KEY: VERSION},
 )
-assert set(CURVES.names) == set(Evaluation.model_fields)
+assert set(CURVES.names) == set(Evaluation.model_fields) - {"others"}
 
 EVIDENCE = pa.schema(
     [
@@ -124,4 +128,4 @@ def trial_row(trial: TrialRecord, study: StudySpec) -> dict[str, Any]:
 
 def curve_rows(trial: TrialRecord) -> list[dict[str, Any]]:
     """The trial's rows of `curves`."""
-    return [evaluation.model_dump() for evaluation in trial.curve]
+    return [evaluation.model_dump(include=set(CURVES.names)) for evaluation in trial.curve]

@@ -26,21 +26,12 @@ def opened(width: int = 1400, height: int = 850) -> Iterator[Page]:
         chromium.close()
 
 
-def go_to_runs(page: Page, address: str, study: str) -> None:
-    """From the front page to a study's runs, as a user goes, with the parent run unfolded."""
-    page.goto(f"{address}/#/experiments")
-    page.get_by_text("Model training", exact=True).click()
-    page.get_by_role("link", name=study, exact=True).first.click()
-    parent = page.get_by_role("row").filter(has=run_link(page, study))
-    parent.get_by_role("button").first.click()
-
-
 def run_link(page: Page, run: str) -> Locator:
     """The link to a run in the table of runs."""
     return page.get_by_role("gridcell").get_by_role("link", name=run, exact=True)
 
 
-def show_charts(page: Page, metrics: str) -> None:
+def search_charts(page: Page, metrics: str) -> None:
     """Leaves the charts of metrics that match a regular expression."""
     page.get_by_placeholder("Search metric charts").fill(metrics)
     page.locator(".js-plotly-plot").first.wait_for()

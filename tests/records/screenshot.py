@@ -8,28 +8,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from proxytune.home import Home
-from tests.records.browser import go_to_runs, opened, run_link, show_charts
+from proxytune.records.ui import newest_study
+from proxytune.records.view import study_address
+from tests.records.browser import opened
 from tests.servers import serving
 
-CHARTS = "loss|grad_norm"
-SETTLE_MS = 3000
+SETTLE_MS = 4000
 """Charts are drawn in an animation."""
+PATIENCE_MS = 120_000
 
 
 def shoot(out: Path, home: Path, study: str) -> None:
-    """The study's runs below their parent, and beside them what became of their losses."""
+    """What the address that `proxytune ui` prints opens on."""
     store = Home(home.absolute()).mlflow_uri
     with (
         TemporaryDirectory() as folder,
         serving(store, Path(folder)) as address,
-        opened(1680, 1020) as page,
+        opened(1500, 1130) as page,
     ):
-        go_to_runs(page, address, study)
-        run_link(page, study).wait_for()
-        page.goto(f"{page.url}&compareRunsMode=CHART")
-        page.get_by_test_id("experiment-view-runs-visibility-column-header").click()
-        page.get_by_text("Show all runs").click()
-        show_charts(page, CHARTS)
+        found = newest_study(address)
+        assert found is not None
+        assert found[0] == study
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(study_address(address, found[1]))
+        page.locator(".js-plotly-plot .scatterlayer path.point").first.wait_for()
         page.wait_for_timeout(SETTLE_MS)
         page.screenshot(path=out)
 

@@ -1,6 +1,7 @@
 """MLflow: a sink like any other; one experiment a study, a parent run, a child run a trial."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -8,12 +9,21 @@ from typing import ClassVar
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
+from proxytune.config.hyperparameters import BaseHyperparameters
+from proxytune.config.search import Range, SearchSpec
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
+from proxytune.packs.selection import Selection, candidates
 from proxytune.packs.trial import TrialState
-from proxytune.records.mlflow import KIND, STATE, TRIAL, MlflowSink, require_tracking_uri
+from proxytune.records.address import require_tracking_uri
+from proxytune.records.mlflow import MlflowSink
+from proxytune.records.results import ResultLog
+from proxytune.records.tags import CHOSEN, KIND, STATE, TRIAL
+from proxytune.records.tracking import TrackingStore
+from proxytune.records.view import VIEW_TAG, study_view
 from proxytune.testing.records import study as study_named
 from proxytune.testing.records import trial
 from proxytune.testing.sink import CURVES, RecordSinkContract, Seen, expected
@@ -24,7 +34,7 @@ def uri_of(store: Path) -> str:
 
 
 def sink_of(store: Path) -> MlflowSink:
-    return MlflowSink(uri_of(store), store / "artifacts")
+    return MlflowSink(uri_of(store))
 
 
 def runs(client: MlflowClient, study: str, kind: str) -> list[Run]:
@@ -81,7 +91,7 @@ class TestMlflowServerSink(RecordSinkContract):
         return tmp_path_factory.mktemp("unused")
 
     def sink(self, store: Path) -> MlflowSink:
-        return MlflowSink(self.address, None)
+        return MlflowSink(self.address)
 
     def seen(self, store: Path, study: StudySpec) -> list[Seen]:
         return seen(MlflowClient(tracking_uri=self.address), study.name)
@@ -131,7 +141,7 @@ def test_a_study_is_one_experiment_with_one_parent_run(
     (parent,) = runs(client, recorded.name, "study")
     assert parent.data.tags[MLFLOW_RUN_NAME] == recorded.name
     assert parent.data.params["training.steps"] == "200"
-    assert parent.data.params["search.sampler"] == "tpe"
+    assert parent.data.params["search.sampler"] == "auto"
 
 
 def test_trials_are_children_of_the_parent_run(client: MlflowClient, recorded: StudySpec) -> None:
@@ -214,9 +224,13 @@ def test_long_curves_are_whole(store: Path, client: MlflowClient) -> None:
     assert seen(client, spec.name) == [expected(long)]
 
 
-def log_transfer(sink: MlflowSink, study: str, file: Path) -> None:
+def results_of(store: Path) -> ResultLog:
+    return ResultLog(TrackingStore(uri_of(store)))
+
+
+def log_transfer(results: ResultLog, study: str, file: Path) -> None:
     file.write_text("study: x\n")
-    sink.log_transfer(
+    results.log_transfer(
         study,
         "large",
         params={"learning_rate": 0.02},
@@ -243,7 +257,7 @@ def assert_transfer(client: MlflowClient, study: str) -> None:
 def test_a_transfer_is_a_run_with_verdict_curves_and_files(
     store: Path, client: MlflowClient, recorded: StudySpec, tmp_path: Path
 ) -> None:
-    log_transfer(sink_of(store), recorded.name, tmp_path / "projection.yaml")
+    log_transfer(results_of(store), recorded.name, tmp_path / "projection.yaml")
     assert_transfer(client, recorded.name)
 
 
@@ -251,7 +265,133 @@ def test_a_transfer_of_a_study_that_the_store_does_not_have_is_refused(
     store: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"no study 'elsewhere'; .*proxytune study sync elsewhere"):
-        log_transfer(sink_of(store), "elsewhere", tmp_path / "projection.yaml")
+        log_transfer(results_of(store), "elsewhere", tmp_path / "projection.yaml")
+
+
+def chosen_of(spec: StudySpec, *numbers: int) -> Selection:
+    """Of these trials, the first is chosen, and the last diverged on its second seed."""
+    found = [
+        candidate.model_copy(update={"confirmed": (4.5 + candidate.number, 4.25)})
+        for number in numbers
+        for candidate in candidates([trial(spec, number)])
+        if candidate.number is not None
+    ]
+    found[-1] = found[-1].model_copy(update={"confirmed": (4.75, None)})
+    return Selection.of(
+        found, tokens=100, seeds=(1, 2), interval={"learning_rate": (0.001, 0.004)}
+    )
+
+
+def log_outcome(store: Path, spec: StudySpec, selection: Selection, file: Path) -> None:
+    file.write_text("<html></html>")
+    results_of(store).log_outcome(
+        spec.name,
+        selection,
+        [trial(spec, number) for number in range(3)],
+        note="**the answer**",
+        files=[file],
+    )
+
+
+@pytest.fixture
+def complete(store: Path, request: pytest.FixtureRequest) -> StudySpec:
+    """A study of three trials; the first has the lowest loss."""
+    spec = study_named(request.node.name[:60].replace("[", "-").replace("]", "").lower())
+    sink = sink_of(store)
+    sink.open(spec)
+    sink.add([trial(spec, number) for number in range(3)])
+    sink.close(complete=True)
+    return spec
+
+
+def test_an_outcome_is_on_the_studys_run(
+    store: Path, client: MlflowClient, complete: StudySpec, tmp_path: Path
+) -> None:
+    selection = chosen_of(complete, 1, 0)
+    assert not results_of(store).has_outcome(complete.name, selection)
+    log_outcome(store, complete, selection, tmp_path / "report.html")
+    assert results_of(store).has_outcome(complete.name, selection)
+    (parent,) = runs(client, complete.name, "study")
+    metrics = parent.data.metrics
+    assert metrics["best_validation_loss"] == trial(complete, 0).value
+    assert metrics["chosen_validation_loss"] == selection.validation_loss
+    assert metrics["chosen_standard_error"] == selection.standard_error
+    assert metrics["chosen.learning_rate"] == selection.point.learning_rate
+    assert (metrics["interval.learning_rate.low"], metrics["interval.learning_rate.high"]) == (
+        0.001,
+        0.004,
+    )
+    assert parent.data.params["space.learning_rate"] == "0.001 to 0.1, log"
+    note = parent.data.tags[MLFLOW_RUN_NOTE]
+    assert note.startswith("**the answer**")
+    assert f"runs/{parent.info.run_id}/artifacts/report.html)" in note
+    files = [file.path for file in client.list_artifacts(parent.info.run_id)]
+    assert files == ["report.html", "study.json"]
+    assert parent.info.status == "FINISHED"
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert experiment.tags[MLFLOW_RUN_NOTE] == note
+
+
+def test_the_winner_and_its_confirmation_are_found_by_their_tags(
+    store: Path, client: MlflowClient, complete: StudySpec, tmp_path: Path
+) -> None:
+    log_outcome(store, complete, chosen_of(complete, 1, 0), tmp_path / "report.html")
+    tagged = [run for run in runs(client, complete.name, "trial") if CHOSEN in run.data.tags]
+    assert [run.data.tags[TRIAL] for run in tagged] == ["1"]
+    confirmation = {
+        (run.data.tags[TRIAL], run.data.tags["seed"]): run.data.metrics.get(
+            "confirmed_validation_loss"
+        )
+        for run in runs(client, complete.name, "confirmation")
+    }
+    assert confirmation == {
+        ("1", "1"): 5.5,
+        ("1", "2"): 4.25,
+        ("0", "1"): 4.75,
+        ("0", "2"): None,
+    }
+
+
+def test_a_new_outcome_replaces_the_old_one(
+    store: Path, client: MlflowClient, complete: StudySpec, tmp_path: Path
+) -> None:
+    log_outcome(store, complete, chosen_of(complete, 1, 0), tmp_path / "report.html")
+    log_outcome(store, complete, chosen_of(complete, 0, 2), tmp_path / "report.html")
+    tagged = [run for run in runs(client, complete.name, "trial") if CHOSEN in run.data.tags]
+    assert [run.data.tags[TRIAL] for run in tagged] == ["0"]
+    confirmed = [run.data.tags[TRIAL] for run in runs(client, complete.name, "confirmation")]
+    assert sorted(confirmed) == ["0", "0", "2", "2"]
+
+
+def test_a_chosen_point_between_trials_is_found_by_its_tag(
+    store: Path, client: MlflowClient, complete: StudySpec, tmp_path: Path
+) -> None:
+    of_trials = chosen_of(complete, 1, 0).candidates
+    surface = of_trials[0].model_copy(update={"number": None, "origin": "surface", "value": None})
+    selection = Selection.of([surface, *of_trials], tokens=100, seeds=(1, 2))
+    log_outcome(store, complete, selection, tmp_path / "report.html")
+    assert not [run for run in runs(client, complete.name, "trial") if CHOSEN in run.data.tags]
+    tagged = [r for r in runs(client, complete.name, "confirmation") if CHOSEN in r.data.tags]
+    assert [run.data.tags["origin"] for run in tagged] == ["surface", "surface"]
+
+
+def test_a_view_that_somebody_changed_is_left_alone(
+    store: Path, client: MlflowClient, complete: StudySpec
+) -> None:
+    experiment = client.get_experiment_by_name(complete.name)
+    assert experiment is not None
+    assert experiment.tags[VIEW_TAG] == study_view(complete)
+    client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, "{}")
+    sink_of(store).open(complete)
+    assert client.get_experiment(experiment.experiment_id).tags[VIEW_TAG] == "{}"
+
+
+def test_the_view_of_the_largest_space_fits_into_a_tag() -> None:
+    entry = Range(low=0.1, high=0.2)
+    space = dict.fromkeys(BaseHyperparameters.model_fields, entry)
+    spec = study_named("large").model_copy(update={"search": SearchSpec(space=space)})
+    # What older versions of MLflow allow; newer ones allow more.
+    assert len(study_view(spec)) <= 5000 <= MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 
 @pytest.fixture
@@ -272,7 +412,7 @@ def test_a_store_out_of_reach_is_told_in_one_line_without_its_password(uri: str)
     with pytest.raises(
         RunError, match=r"^MLflow at \S+://me:\*\*\*@127\.0\.0\.1\S* failed: "
     ) as no:
-        MlflowSink(uri, None).open(study_named("lost"))
+        MlflowSink(uri).open(study_named("lost"))
     assert "s3cret" not in str(no.value)
     assert "\n" not in str(no.value)
 
@@ -282,8 +422,30 @@ def test_an_address_of_no_kind_that_mlflow_knows_is_refused_without_its_password
         InputError, match=r"^--tracking-uri = 'nonsense://me:\*\*\*@host': must be"
     ):
         require_tracking_uri("nonsense://me:s3cret@host")
-    for uri in ("http://host", "https://host:1", "postgresql+psycopg2://host/name", "sqlite:///f"):
+    for uri in ("http://host", "https://host:1", "postgresql://host/name", "sqlite:///f"):
         require_tracking_uri(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("file:./mlruns", "sqlite:///FILE"),
+        ("./mlruns", "sqlite:///FILE"),
+        ("sqlite://x.db", "sqlite:///FILE with three slashes"),
+        ("sqlite://", "sqlite:///FILE with three slashes"),
+        ("sqlite:///:memory:", "sqlite:///FILE with three slashes"),
+        ("postgresql://host:port/name", "postgresql://USER@HOST/NAME"),
+        ("postgresql+no://host/name", "postgresql://USER@HOST/NAME"),
+        ("mysql+pymysql://host/name", "its driver pymysql is not installed"),
+    ],
+)
+def test_an_address_at_which_nothing_can_be_recorded_is_refused(
+    uri: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^--tracking-uri = '{re.escape(uri)}': .*{told}"):
+        require_tracking_uri(uri)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -300,7 +462,7 @@ def test_a_store_that_is_no_database_is_told_in_one_line(
         "Dear diary, today I was taken for a database again.\n" * 9
     )
     with pytest.raises(RunError, match=told) as refusal:
-        MlflowSink(f"sqlite:///{tmp_path / name}", None).open(study_named("lost"))
+        MlflowSink(f"sqlite:///{tmp_path / name}").open(study_named("lost"))
     assert "\n" not in str(refusal.value)
 
 
@@ -308,12 +470,12 @@ def test_a_store_that_is_no_database_is_told_in_one_line(
 @pytest.mark.timeout(180)
 def test_a_server_records_as_a_file_does(server: str, tmp_path: Path) -> None:
     spec, client = study_named("remote"), MlflowClient(tracking_uri=server)
-    sink = MlflowSink(server, None)
+    sink = MlflowSink(server)
     sink.open(spec)
     records = [trial(spec, 0), trial(spec, 1, TrialState.DIVERGED)]
     sink.add(records)
     assert seen(client, spec.name) == [expected(record) for record in records]
-    log_transfer(sink, spec.name, tmp_path / "projection.yaml")
+    log_transfer(ResultLog(TrackingStore(server)), spec.name, tmp_path / "projection.yaml")
     assert_transfer(client, spec.name)
     sink.delete(spec.name)
     assert seen(client, spec.name) == []

@@ -15,10 +15,11 @@ from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, RunError
 from proxytune.packs.trial import TrialState
-from proxytune.records.parquet import ParquetSink, export_table, read_trials
+from proxytune.records.parquet import ParquetSink, export_table
 from proxytune.testing.records import study as study_named
 from proxytune.testing.records import trial
 from proxytune.testing.sink import CURVES, RecordSinkContract, Seen
+from tests.tables import read_trials
 
 Rows = list[dict[str, Any]]
 Read = Callable[[Path], Rows]
