@@ -1,0 +1,1 @@
+"""Results as pages: one HTML file for each, which needs no network."""
