@@ -63,6 +63,7 @@ def _file(folder: Path, shape: Shape, training: TrainingSpec, execution: Executi
     key = [
         shape.model_dump(),
         training.batch_size,
+        training.precision,
         __version__,
         importlib.metadata.version("torch"),
     ]

@@ -19,12 +19,16 @@ from proxytune.coordinates.measure import (
 )
 from proxytune.coordinates.picture import draw
 from proxytune.coordinates.report import CoordinateReport
+from proxytune.coordinates.reported import coordinate_packs, reported_updates
 from proxytune.data.tokens import TokenData
-from proxytune.files import write_json
+from proxytune.files import replace, write_json
 from proxytune.libraries import libraries_in_words
-from proxytune.models.roles import RolePatterns
+from proxytune.packs.phase import Pace, Phase
+from proxytune.packs.watched import WatchedPacks, work_of_all
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import COORDINATES
+from proxytune.scaling.names import RolePatterns
+from proxytune.trainers.run import forget_run
 from proxytune.workflows.workspace import Workspace
 
 
@@ -49,11 +53,17 @@ def run_coordinates(
     kept = workspace or Workspace()
     if kept.address is not None and "execution" not in checked.model_fields_set:
         checked = checked.model_copy(update={"execution": ExecutionSpec()})
-    measured = list(_measured(kept, checked, build, patterns))
+    checked = kept.with_vocabulary(checked)
+    measured = (
+        list(_measured(kept, checked, build, patterns))
+        if checked.trainer is None
+        else _reported(kept, checked)
+    )
+    kept.on_phase(Phase("writing the report"))
     report = CoordinateReport.of(checked, measured)
     folder = kept.paths.coordinates(checked.name)
     write_json(folder / "coordinates.json", report.document())
-    draw(folder / "coordinates.png", checked, measured)
+    replace(folder / "coordinates.png", lambda new: draw(new, report, measured))
     rows = [asdict(m) | {"axis": checked.axis, "quantity": str(m.quantity)} for m in measured]
     data_set = DataSet(kept.paths.parquet, "coordinates", "check", checked.name, COORDINATES)
     data_set.write_part(0, rows)
@@ -76,8 +86,26 @@ def _measured(
             batches = run_batches(spec, train, run.seed)
             return executor.call(measure, spec, run, batches, build, patterns)
 
-        for measurements in pool.map(of_run, runs(spec)):
+        to_do, pace, done = list(runs(spec)), Pace(), 0
+        total = sum(run.shape.training_flops_per_token() for run in to_do)
+        workspace.on_phase(Phase("measuring models", done, total))
+        for run, measurements in zip(to_do, pool.map(of_run, to_do), strict=True):
+            done += run.shape.training_flops_per_token()
+            pace.begin(done)
+            workspace.on_phase(Phase("measuring models", done, total, pace.left(done, total)))
             yield from measurements
+
+
+def _reported(workspace: Workspace, spec: CoordinateSpec) -> list[Measurement]:
+    """What a trainer of the user's own reports of all runs. The next check trains anew."""
+    packs = coordinate_packs(spec, workspace.tokens(spec))
+    total = work_of_all(run.pack for run in packs.runs.values())
+    with workspace.executor(spec) as executor:
+        executor.run(WatchedPacks(packs, "training", workspace.on_phase, total))
+    measured = reported_updates(spec, packs)
+    for name in packs.runs:
+        forget_run(workspace.paths.runs(spec.name) / name)
+    return measured
 
 
 def _record(workspace: Workspace, report: CoordinateReport, files: list[Path]) -> None:

@@ -1,12 +1,12 @@
 """An evidence run: from its file to curves, findings, a picture and records."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from proxytune.config.axis import coordinate
 from proxytune.config.evidence import EvidenceSpec
 from proxytune.config.load import load_evidence, validate
 from proxytune.errors import InputError, RunError
@@ -14,9 +14,11 @@ from proxytune.evidence.findings import findings
 from proxytune.evidence.picture import draw
 from proxytune.evidence.report import EvidenceReport, evidence_report
 from proxytune.evidence.source import Point, evidence_packs, grid_of, pack_keys, points_of
-from proxytune.files import write_json
+from proxytune.files import replace, write_json
 from proxytune.libraries import libraries_in_words
 from proxytune.packs.fixed import FixedPacks, PackRun
+from proxytune.packs.phase import Phase
+from proxytune.packs.watched import WatchedPacks, work_of_all
 from proxytune.records.parts import DataSet
 from proxytune.records.schema import EVIDENCE
 from proxytune.storage.lock import only_process
@@ -42,6 +44,7 @@ def run_evidence(
     workspace = workspace or Workspace()
     given = path_or_spec
     spec = given if isinstance(given, EvidenceSpec) else load_evidence(given)
+    spec = workspace.with_vocabulary(spec)
     folder = workspace.paths.evidence(spec.name)
     data_set = DataSet(workspace.paths.parquet, "evidence", "evidence", spec.name, EVIDENCE)
     lock = workspace.paths.locks / f"evidence-{spec.name}.lock"
@@ -49,17 +52,19 @@ def run_evidence(
         if fresh:
             data_set.delete()
             (folder / "spec.json").unlink(missing_ok=True)
+            shutil.rmtree(workspace.paths.runs(spec.name), ignore_errors=True)
         _require_same_definition(spec, folder / "spec.json")
         tokens = workspace.tokens(spec)
         write_json(folder / "spec.json", spec.model_dump(mode="json"))
         points = _train(workspace, spec, tokens, data_set, on_pack)
+    workspace.on_phase(Phase("writing the report"))
     losses = {label: np.array(of_label) for label, of_label in grid_of(spec, points).items()}
-    coordinates = [coordinate(spec.axis, shape) for shape in spec.shapes()]
+    coordinates = [place.coordinate for place in spec.places()]
     x_P = np.array(spec.grid.log2_values())
     found, compared = findings(spec.axis, x_P, coordinates, losses)
     report = evidence_report(spec, losses, found, compared)
     write_json(folder / "evidence.json", report.document())
-    draw(folder / "evidence.png", spec, losses, found)
+    replace(folder / "evidence.png", lambda new: draw(new, spec, losses, found))
     _record(workspace, report, [folder / "evidence.json", folder / "evidence.png"])
     return report
 
@@ -88,11 +93,16 @@ def _train(
         if on_pack is not None:
             on_pack(points, len({point.key for point in kept}), len(keys))
 
-    packs = FixedPacks(evidence_packs(spec, tokens, done), on_finished=keep)
+    missing, everything = evidence_packs(spec, tokens, done), evidence_packs(spec, tokens, ())
+    packs = FixedPacks(missing, on_finished=keep, largest=spec.largest_pack)
     if not packs.exhausted:
+        total = work_of_all(everything)
+        before = total - work_of_all(missing)
         try:
             with workspace.executor(spec) as executor:
-                executor.run(packs)
+                executor.run(
+                    WatchedPacks(packs, "training", workspace.on_phase, total, before=before)
+                )
         except KeyboardInterrupt:
             raise RunError(
                 f"stopped with {len({p.key for p in kept})} of {len(keys)} packs done; "

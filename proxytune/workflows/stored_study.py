@@ -6,11 +6,12 @@ from proxytune.config.study import StudySpec
 from proxytune.packs.selection import Selection
 from proxytune.packs.trial import TrialRecord, best_of
 from proxytune.search.report import StudyReport
-from proxytune.workflows.studies import find_study
+from proxytune.workflows.studies import find_study, report_study
 from proxytune.workflows.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from plotly.graph_objects import Figure
 
 
 class StoredStudy:
@@ -18,6 +19,7 @@ class StoredStudy:
 
     def __init__(self, workspace: Workspace, name: str) -> None:
         """Raises InputError if there is no study of that name."""
+        self._workspace = workspace
         self._study = find_study(workspace, name)
 
     @property
@@ -48,6 +50,16 @@ class StoredStudy:
         study = self._study
         return trials_table(study.records(sorted(study.finished())), study.spec)
 
+    def figures(self) -> "dict[str, Figure]":
+        """Its figures by name, as plotly's: those of the page that `proxytune report` writes.
+
+        losses, history, slices, contour, importance, parallel, curves; one of which nothing can
+        be drawn yet is left out.
+        """
+        from proxytune.reports.figures import study_figures
+
+        return study_figures(self.spec, self._study.trials(), self.selection)
+
     def report(self) -> StudyReport:
         """All that is known of it, without curves: what `proxytune study show` prints."""
-        return self._study.report()
+        return report_study(self._workspace, self._study)

@@ -6,10 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from proxytune.config.load import load_study, loaded, told
+from proxytune.config.search import Point
 from proxytune.config.study import StudySpec
 from proxytune.errors import InputError, Interrupted, RunError, StorageLost
 from proxytune.libraries import libraries_in_words
+from proxytune.packs.phase import Phase
 from proxytune.records.report import SinkReport, SyncReport
+from proxytune.search.growth import best_points
 from proxytune.search.report import StudyReport
 from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study, delete_study, study_names
@@ -46,13 +49,23 @@ def run_study(
 def create_study(workspace: Workspace, study: StudySpec | str | Path) -> Study:
     """Defines the study of a file or a spec, having looked at its corpus."""
     spec = loaded(study, load_study)
-    if spec.name in study_names(workspace.optuna):
-        return Study.create(workspace.optuna, spec)
     try:
-        workspace.tokens(spec)
+        spec = workspace.with_vocabulary(spec)
+        is_new = spec.name not in study_names(workspace.optuna)
+        if is_new:
+            workspace.tokens(spec)
+        start = _start_of(workspace, spec) if is_new else []
     except InputError as error:
         raise InputError(f"{told(study)}: {error}") from None
-    return Study.create(workspace.opened_optuna, spec)
+    return Study.create(workspace.opened_optuna if is_new else workspace.optuna, spec, start)
+
+
+def _start_of(workspace: Workspace, spec: StudySpec) -> list[Point]:
+    """The best points of the study that it starts from."""
+    if spec.start_from is None:
+        return []
+    other = find_study(workspace, spec.start_from)
+    return best_points(other.spec, other.selection, other.trials(), spec)
 
 
 def find_study(workspace: Workspace, name: str) -> Study:
@@ -73,11 +86,15 @@ def find_studies(workspace: Workspace) -> list[Study]:
 
 def continue_study(workspace: Workspace, study: Study, observe: Observer) -> StudyReport:
     """Trains what is missing of a study that is stored, and tells of it."""
-    # Not before it is needed: torch takes seconds to import.
-    from proxytune.workflows.study_run import StudyRun
-
+    workspace.require_writable()
+    workspace.on_phase(Phase("loading libraries"))
     with study.lease() as lease:
+        # Another process may have extended it until now.
+        study = find_study(workspace, study.name)
         try:
+            # Not before it is needed: torch takes seconds to import.
+            from proxytune.workflows.study_run import StudyRun
+
             StudyRun(workspace, study, lease, observe).finish()
         except KeyboardInterrupt:
             done = sum(trial.state.finished for trial in study.trials())
@@ -87,24 +104,28 @@ def continue_study(workspace: Workspace, study: Study, observe: Observer) -> Stu
             ) from None
         except Interrupted as error:
             raise RunError(f"{error}; go on with: proxytune study run {study.name}") from None
-    return _read_report(study)
+    return _read_report(workspace, study)
 
 
 def sync_study(workspace: Workspace, name: str) -> SyncReport:
     """Gives every sink the trials that it lacks; what it has of others stays.
 
-    Raises RunError for the first sink that fails.
+    MLflow gets the outcome of a complete study, too. Raises RunError for the first that fails.
     """
     from proxytune.records.recorder import Delivery
+    from proxytune.workflows.outcome import record_outcome
 
     study = find_study(workspace, name)
+    workspace.require_writable()
     with study.lease():
         finished = study.finished()
+        workspace.on_phase(Phase("recording trials"))
         deliveries = [Delivery(s, study.spec, finished, study.records) for s in workspace.sinks()]
         for delivery in deliveries:
             while delivery.advance():
                 pass
             delivery.sink.close(complete=study.completed is not None)
+        record_outcome(workspace, study)
     sinks = [
         SinkReport(sink=str(one.sink), trials=one.recorded, added=one.added) for one in deliveries
     ]
@@ -112,28 +133,46 @@ def sync_study(workspace: Workspace, name: str) -> SyncReport:
 
 
 def export_study(workspace: Workspace, name: str, path: Path) -> None:
-    """Writes a study's trials to a file, in the format that its ending names."""
-    find_study(workspace, name)
-    from proxytune.records.parquet import export_table, read_trials
+    """Writes a study's finished trials to a file, in the format that its ending names.
 
-    export_table(read_trials(workspace.paths.parquet, name), path)
+    They come from Optuna's storage: Parquet is a copy of it, and may lack some.
+    """
+    study = find_study(workspace, name)
+    from proxytune.records.parquet import export_table, trials_table
+
+    export_table(trials_table(study.records(sorted(study.finished())), study.spec), path)
 
 
 def remove_study(workspace: Workspace, name: str) -> None:
-    """Removes a study from every store."""
+    """Removes a study from every store, with its transfers."""
+    paths = workspace.paths
     with find_study(workspace, name).lease():
         for sink in workspace.sinks():
             sink.delete(name)
         delete_study(workspace.optuna, name)
-        shutil.rmtree(workspace.paths.packs(name), ignore_errors=True)
+        for folder in (paths.packs(name), paths.runs(name), paths.transfers(name)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_report(study: Study) -> StudyReport:
+def report_study(workspace: Workspace, study: Study) -> StudyReport:
+    """All that is known of a study, with where its trials' logs are."""
+    report = study.report()
+    if study.spec.trainer is None:
+        return report
+    runs = workspace.stored.runs(study.name)
+    trials = tuple(
+        trial.model_copy(update={"log": str(runs / trial.pack / "stderr.log")})
+        for trial in report.trials
+    )
+    return report.model_copy(update={"trials": trials})
+
+
+def _read_report(workspace: Workspace, study: Study) -> StudyReport:
     """The report, read again if the storage is lost meanwhile: reading changes nothing."""
     for _ in range(READS - 1):
         with suppress(StorageLost):
-            return study.report()
-    return study.report()
+            return report_study(workspace, study)
+    return report_study(workspace, study)
 
 
 def _is_file(text: str) -> bool:
