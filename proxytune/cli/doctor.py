@@ -1,6 +1,5 @@
 """proxytune doctor: what is there, and what is missing."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -21,14 +20,13 @@ from proxytune.doctor import examine
 @as_json
 def doctor(home: Path, as_json: bool) -> None:
     """Say what this machine has, what is missing, and how to fix it."""
-    findings = examine(home)
-    healthy = all(finding.ok for finding in findings)
+    report = examine(home)
     if as_json:
-        print_json({"ok": healthy, "findings": [asdict(finding) for finding in findings]})
+        print_json(report)
     else:
         console = Console(highlight=False)
-        for finding in findings:
+        for finding in report.findings:
             mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
             fix = "" if finding.ok else f"  fix: {finding.mend}"
             console.print(f"{mark}  {finding.name:<12}{finding.found}{fix}")
-    raise SystemExit(0 if healthy else 1)
+    raise SystemExit(0 if report.ok else 1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores, warn
+from proxytune.cli.options import YAML_FILE, address, as_json, print_json, stores
+from proxytune.cli.phases import shown_workspace
 from proxytune.cli.tables import interval, table_of
 from proxytune.config.load import load_evidence
 
@@ -37,11 +38,10 @@ def evidence() -> None:
 def run(file: Path, fresh: bool, as_json: bool, **where: Any) -> None:
     """Run the evidence of FILE, or resume it, and show the findings."""
     load_evidence(file)  # tells its mistakes before anything heavy is loaded
-    from proxytune.workflows.evidence import run_evidence
-    from proxytune.workflows.workspace import Workspace
+    with shown_workspace(where) as (kept, _):
+        from proxytune.workflows.evidence import run_evidence
 
-    kept = Workspace(**where, remark=warn)
-    report = run_evidence(file, kept, fresh, _tell)
+        report = run_evidence(file, kept, fresh, _tell)
     if as_json:
         print_json(report)
     else:
@@ -95,6 +95,8 @@ def _conclusions(finding: "ParameterizationFindings") -> "Iterator[str]":
         f"{interval(finding.drift_per_doubling, signed=True)} per doubling: "
         f"{told or 'an optimum is at the edge of the grid, so undecided'}"
     )
+    if finding.power is not None:
+        yield f"the optimum falls as tokens^−p, p = {interval(finding.power, signed=True)}"
     if finding.slope is not None:
         rules = (finding.rule_slopes or {}).items()
         predicted = "".join(f"; {name} predicts {slope:+.2f}" for name, slope in rules)

@@ -1,12 +1,14 @@
 """Options that several commands share."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from proxytune.cli.streams import encodes_all
 from proxytune.config.base import Report
 from proxytune.home import ADDRESS, DEFAULT_HOME, HOME, STORAGE, TRACKING_URI
 from proxytune.patience import Patience
@@ -14,6 +16,8 @@ from proxytune.patience import Patience
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 YAML_FILE = click.Path(dir_okay=False, path_type=Path)
+MODEL_FILE = click.Path(path_type=Path)
+MODEL_HELP = "A target's YAML file, or a model's config.json or its folder."
 
 as_json = click.option(
     "--json",
@@ -64,18 +68,13 @@ def patience() -> Patience:
     return click.get_current_context().find_object(Patience) or Patience()
 
 
-def print_json(result: Report | dict[str, Any] | Sequence[Report | dict[str, Any]]) -> None:
+def print_json(result: Report | Sequence[Report]) -> None:
     """The one document of a --json command: a report, or a list of reports."""
     document: object = (
-        _plain(result)
-        if isinstance(result, (Report, dict))
-        else [_plain(report) for report in result]
+        result.document() if isinstance(result, Report) else [one.document() for one in result]
     )
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(report: Report | dict[str, Any]) -> object:
-    return report.document() if isinstance(report, Report) else report
+    ascii_only = not encodes_all(sys.stdout)
+    click.echo(json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def warn(remark: str) -> None:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from proxytune.cli.options import YAML_FILE, as_json, home, print_json
+from proxytune.cli.horizon import print_horizon
+from proxytune.cli.options import MODEL_FILE, MODEL_HELP, YAML_FILE, as_json, home, print_json
+from proxytune.cli.phases import shown_workspace
+from proxytune.cli.settings import print_not_modelled, print_warnings
 from proxytune.cli.tables import percent, table_of
 from proxytune.errors import InputError
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--target", required=True, type=YAML_FILE, help="The target's YAML file.")
+@click.option("--target", required=True, type=MODEL_FILE, help=MODEL_HELP)
 @click.option("--study", type=YAML_FILE, help="Whose training, search and proxy are planned with.")
 @click.option(
     "--share",
@@ -50,10 +53,10 @@ def plan(
     """Show what tuning on proxies of several sizes would cost, and suggest one."""
     if write is not None:
         _require_new(write)
-    from proxytune.workflows.plan import make_plan, study_yaml, write_study
-    from proxytune.workflows.workspace import Workspace
+    with shown_workspace({"home": home}) as (workspace, _):
+        from proxytune.workflows.plan import make_plan, study_yaml, write_study
 
-    report = make_plan(target, study, Workspace(home), share=share / 100, hours=hours)
+        report = make_plan(target, study, workspace, share=share / 100, hours=hours)
     if write is not None:
         write_study(report, write)
     if as_json:
@@ -76,6 +79,7 @@ def _print_plan(plan: "PlanReport") -> None:
     target, machine, runs = plan.target, plan.machine, plan.runs
     planned = "" if target.flops is None else f", a run of {target.flops:.3g} FLOPs"
     console.print(f"target {target.name}: {target.parameters:.3g} parameters{planned}")
+    print_not_modelled(console, target.not_modelled)
     console.print(
         f"a study: {runs.trials} trials and {runs.confirmation} runs of confirmation, "
         f"{runs.tokens:.3g} tokens each"
@@ -99,4 +103,8 @@ def _print_plan(plan: "PlanReport") -> None:
         )
     console.print(table)
     console.print(f"rule: {plan.rule}")
-    console.print(f"suggested: {plan.suggestion.reason}\n")
+    console.print(f"suggested: {plan.suggestion.reason}")
+    console.print(f"tokens: {plan.target_tokens.advice}\n")
+    if plan.horizon is not None:
+        print_horizon(plan.horizon)
+    print_warnings(console, plan.warnings)

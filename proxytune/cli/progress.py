@@ -1,17 +1,13 @@
-"""How a study is going: a live table in a terminal, plain lines anywhere else."""
+"""How a study is going: a table of its best trials in a terminal, a line per trial elsewhere."""
 
-import sys
-import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
+import click
+from rich.console import Group, RenderableType
 
 from proxytune.cli.options import warn
-from proxytune.cli.tables import table_of
+from proxytune.cli.phases import PhaseDisplay
+from proxytune.cli.tables import loss, setting, table_of
 
 if TYPE_CHECKING:
     from proxytune.config.study import StudySpec
@@ -19,104 +15,69 @@ if TYPE_CHECKING:
     from proxytune.search.source import Progress
 
 BEST_SHOWN = 5
-"""Trials in the live table."""
+"""Trials in the table."""
 
 
 class StudyProgress:
-    """Observes a study and shows it; used as a context manager."""
+    """Shows what happens in a study (an Observer), together with the phase that it is in."""
 
-    def __init__(self, spec: "StudySpec", finished: list["TrialRecord"], quiet: bool) -> None:
-        self._spec, self._finished = spec, len(finished)
+    def __init__(
+        self, spec: "StudySpec", finished: list["TrialRecord"], display: PhaseDisplay
+    ) -> None:
+        self._spec, self._finished, self._display = spec, len(finished), display
         self._best = _best(finished)
-        self._evaluations = len(finished) * spec.training.evaluations
-        self._began, self._before = time.monotonic(), self._evaluations
-        self._console = Console(stderr=quiet)
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
-            console=self._console,
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task(
-            f"study {spec.name}", total=spec.search.trials, completed=self._finished, status=""
-        )
-        self._live = Live(console=self._console) if self._console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-            self._live.update(self._table())
+        self._reasons: set[str] = set()
+        """Why trials failed, as far as it was said."""
+        if display.moves:
+            display.show_below(self._table())
         else:
-            self._print(f"study {self._spec.name}: {self._spec.search.trials} trials")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._live:
-            self._live.stop()
+            click.echo(f"study {spec.name}: {spec.search.trials} trials", err=True)
 
     def __call__(self, progress: "Progress") -> None:
         """Takes in what just happened."""
-        self._evaluations += len(progress.evaluations)
         if progress.pack_size is not None:
-            self._console.print(f"packs of {progress.pack_size}, by measurement")
+            click.echo(f"packs of {progress.pack_size} (measured)", err=True)
         if progress.too_large is not None:
-            self._console.print(
+            words = (
                 f"a pack of {progress.too_large} does not fit into memory: it goes on in halves"
             )
+            click.echo(words, err=True)
         self._best = _best([*self._best, *progress.finished])
         for trial in progress.finished:
             self._finished += 1
-            # A trial that ended early needs no more evaluations.
-            self._evaluations += self._spec.training.evaluations - len(trial.curve)
-            if not self._live:
-                self._print(self._line(trial))
+            if not self._display.moves:
+                click.echo(self._line(trial), err=True)
+            self._say_why(trial)
         for remark in progress.remarks:
             warn(remark)
-        if self._live:
-            self._live.update(self._table())
+        if self._display.moves:
+            self._display.show_below(self._table())
 
-    def _table(self) -> Table:
-        self._bar.update(self._task, completed=self._finished, status=self._status())
-        trials = table_of("trial", "validation loss", *self._spec.search.space)
+    def _say_why(self, trial: "TrialRecord") -> None:
+        """Says why a trial failed, each reason once."""
+        if trial.reason is not None and trial.reason not in self._reasons:
+            self._reasons.add(trial.reason)
+            warn(f"trial {trial.number} failed: {trial.reason}")
+
+    def _table(self) -> RenderableType:
+        best = f", best {loss(self._best[0].value)}" if self._best else ""
+        title = f"study {self._spec.name}: {self._finished} of {self._spec.search.trials} trials"
+        names = self._spec.search.space
+        table = table_of("trial", "validation loss", *names)
         for trial in self._best:
-            values = (f"{trial.params[name]:.4g}" for name in self._spec.search.space)
-            trials.add_row(str(trial.number), f"{trial.value:.4f}", *values)
-        whole = Table.grid()
-        whole.add_row(self._bar)
-        whole.add_row(trials)
-        return whole
+            values = (setting(name, trial.params[name]) for name in names)
+            table.add_row(str(trial.number), loss(trial.value), *values)
+        return Group(title + best, table)
 
     def _line(self, trial: "TrialRecord") -> str:
-        loss = "" if trial.value is None else f"  loss {trial.value:.4f}"
-        params = "  ".join(f"{name} {value:.4g}" for name, value in trial.params.items())
+        told = "" if trial.value is None else f"  loss {loss(trial.value)}"
+        params = "  ".join(f"{name} {setting(name, v)}" for name, v in trial.params.items())
         done = f"[{self._finished}/{self._spec.search.trials}]"
-        return f"{done} trial {trial.number}: {trial.state}{loss}  {params}  ({self._status()})"
-
-    def _status(self) -> str:
-        loss = f"best {self._best[0].value:.4f}, " if self._best else ""
-        return f"{loss}{_duration(self._seconds_left())} left"
-
-    def _seconds_left(self) -> float | None:
-        """By the rate of evaluations since this process began."""
-        total = self._spec.search.trials * self._spec.training.evaluations
-        done = self._evaluations - self._before
-        if done <= 0:
-            return None
-        return (total - self._evaluations) * (time.monotonic() - self._began) / done
-
-    def _print(self, line: str) -> None:
-        print(line, file=sys.stderr if self._console.stderr else sys.stdout, flush=True)
+        best = f"best {loss(self._best[0].value)}" if self._best else ""
+        status = ", ".join(filter(None, (best, self._display.left)))
+        return f"{done} trial {trial.number}: {trial.state}{told}  {params}  ({status})"
 
 
 def _best(trials: list["TrialRecord"]) -> list["TrialRecord"]:
     with_value = [trial for trial in trials if trial.value is not None]
     return sorted(with_value, key=lambda trial: trial.value or 0.0)[:BEST_SHOWN]
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

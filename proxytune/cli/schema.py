@@ -1,25 +1,35 @@
 """proxytune schema: what files and --json documents look like, as JSON Schema."""
 
 import json
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
+from proxytune.cli.streams import encodes_all
 from proxytune.config.base import Report, Spec
 
 SCHEMAS = {
     "study": "proxytune.config.study:StudySpec",
     "target": "proxytune.config.target:TargetSpec",
     "evidence": "proxytune.config.evidence:EvidenceSpec",
+    "trainer-settings": "proxytune.trainers.settings:TrainerSettings",
     "report-study": "proxytune.search.report:StudyReport",
     "report-plan": "proxytune.plan.report:PlanReport",
     "report-scaling": "proxytune.scaling.report:ScalingReport",
     "report-transfer": "proxytune.transfer.report:TransferReport",
+    "report-export": "proxytune.exports.report:ExportReport",
+    "report-verify": "proxytune.exports.verdict:VerifyReport",
     "report-evidence": "proxytune.evidence.report:EvidenceReport",
+    "report-horizon": "proxytune.scaling.horizon:HorizonReport",
+    "report-comparison": "proxytune.comparison.report:ComparisonReport",
+    "report-page": "proxytune.reports.report:PageReport",
     "report-coordinates": "proxytune.coordinates.report:CoordinateReport",
+    "report-doctor": "proxytune.doctor:DoctorReport",
 }
-"""Name -> where the type is. A report is what the command of that name prints with --json."""
+"""Name -> where the type is. A report is what the command of that name prints with --json;
+report-page is that of `proxytune report`, report-horizon that of `scaling --horizon` alone."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -27,7 +37,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 @click.argument("name", metavar="NAME", type=click.Choice(list(SCHEMAS)))
 def schema(name: str) -> None:
     """Print the JSON Schema of a file that you write, or of a report that is printed."""
-    click.echo(json.dumps(schema_of(name), indent=2, ensure_ascii=False))
+    ascii_only = not encodes_all(sys.stdout)
+    click.echo(json.dumps(schema_of(name), indent=2, ensure_ascii=ascii_only))
 
 
 def schema_of(name: str) -> dict[str, Any]:

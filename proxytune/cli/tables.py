@@ -4,9 +4,13 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from proxytune.evidence.intervals import Interval
+    from proxytune.intervals import Interval
+
+LONG_RULE = 11
+"""Characters of a rule that go on one line."""
 
 
 def table_of(*headings: str, left: tuple[str, ...] = (), title: str | None = None) -> Table:
@@ -41,6 +45,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def setting(name: str, value: float) -> str:
+    """A hyperparameter's value: a learning rate as a rate, such as 3.89e-02, others as numbers."""
+    return f"{value:.2e}" if name == "learning_rate" else number(value)
+
+
 def loss(value: float | None) -> str:
     """A loss in nats per token; a dash for none."""
     return "–" if value is None else f"{value:.4f}"
@@ -54,3 +63,15 @@ def interval(figure: "Interval", signed: bool = False) -> str:
     if figure.low is None or figure.high is None:
         return f"{figure.value:{sign}.3f}"
     return rf"{figure.value:{sign}.3f} \[{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"
+
+
+def over_rule(value: float | None, rule: str) -> Text:
+    """A setting, over the rule that gave it."""
+    if value is None:
+        value, rule = 1.0, "gain"
+    if len(rule) > LONG_RULE:
+        for bracket in ("/(", "/s("):
+            rule = rule.replace(bracket, f"\n{bracket}")
+    if rule == "0":
+        return Text("0")
+    return Text.assemble(number(value), "\n", (rule if value else "0", "dim"))

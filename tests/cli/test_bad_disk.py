@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import COMMAND, ENVIRONMENT
+from tests.commands import COMMAND, ENVIRONMENT, TINY, write_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -67,6 +67,61 @@ def test_a_home_that_cannot_be_written_is_refused(study_file: Path) -> None:
         """,
     )
     assert done.returncode == 0, done.stderr
-    (line,) = done.stderr.splitlines()
+    *_, line = done.stderr.splitlines()
     assert line.startswith("Error: --home = 'home/h': ")
     assert line.endswith("cannot be written")
+
+
+@needs_mount
+def test_a_home_that_cannot_be_written_can_be_read(study_file: Path) -> None:
+    done = script(
+        study_file.parent,
+        """
+        mount -t tmpfs tmpfs home
+        proxytune study create tiny.yaml --no-run > created
+        mount -o remount,ro home
+        proxytune study list > listed
+        proxytune study show tiny > shown
+        proxytune study export tiny --to trials.csv > exported
+        proxytune study extend tiny --trials 1 && exit 9
+        proxytune study create tiny.yaml && exit 9
+        true
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tiny" in (study_file.parent / "listed").read_text()
+    assert (study_file.parent / "trials.csv").exists()
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 2
+    assert all("cannot be written" in line for line in errors)
+    assert "Traceback" not in done.stderr
+
+
+@needs_mount
+def test_evidence_on_a_full_disk_is_told_in_one_line(study_file: Path) -> None:
+    write_yaml(
+        study_file.parent / "evidence.yaml",
+        {name: value for name, value in TINY.items() if name not in ("search", "selection")}
+        | {"axis": "depth", "values": [1, 2], "seeds": 1, "parameterizations": ["sp"]}
+        | {"grid": {"low": 0.01, "high": 0.04, "points": 3}},
+    )
+    done = script(
+        study_file.parent,
+        """
+        mount -t tmpfs -o size=20m tmpfs home
+        proxytune evidence run evidence.yaml > first
+        rm -r home/h/evidence
+        dd if=/dev/zero of=home/filler bs=1k status=none 2>/dev/null || true
+        truncate -s -32k home/filler
+        proxytune evidence run evidence.yaml 2> told && exit 9
+        rm home/filler
+        proxytune evidence run evidence.yaml > second
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = study_file.parent
+    told = (folder / "told").read_text()
+    (error,) = [line for line in told.splitlines() if line.startswith("Error: ")]
+    assert "No space left on device" in error
+    assert "Traceback" not in told
+    assert not [*(folder / "home").rglob("*.new")]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxytune.cli.main import main
-from proxytune.config.load import load_study, load_target, require_scalable
+from proxytune.config.load import load_study, require_scalable
 from proxytune.errors import RunError
+from proxytune.targets.load import load_target
 from proxytune.workflows import quickstart
 from proxytune.workflows.quickstart import write_quickstart
 from tests.commands import proxytune

@@ -43,11 +43,11 @@ def test_the_size_is_measured_once_and_kept(auto_file: Path, tmp_path: Path) -> 
     first = proxytune("study", "create", auto_file, "--json", "--home", home)
     assert first.exit_code == 0
     size = json.loads(first.stdout)["pack_size"]
-    assert f"packs of {size}, by measurement" in first.stderr.splitlines()
+    assert f"packs of {size} (measured)" in first.stderr.splitlines()
     measured = kept(home)
     again = proxytune("study", "run", "tiny", "--json", "--home", home)
     assert json.loads(again.stdout)["pack_size"] == size
-    assert "by measurement" not in again.stderr
+    assert "(measured)" not in again.stderr
     assert kept(home).speeds == measured.speeds
 
 

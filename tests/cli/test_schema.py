@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,30 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from proxytune.cli.schema import SCHEMAS, schema_of
+from proxytune.comparison.report import Compared, comparison
 from proxytune.config.base import Report
 from proxytune.config.coordinates import coordinate_spec
+from proxytune.config.horizon import HorizonSpec
 from proxytune.config.hyperparameters import BaseHyperparameters
-from proxytune.config.load import load_shape, load_target
 from proxytune.config.parameterization import Parameterization
 from proxytune.coordinates.measure import Measurement
 from proxytune.coordinates.report import CoordinateReport
 from proxytune.coordinates.sizes import Quantity
+from proxytune.doctor import examine
 from proxytune.evidence.report import EvidenceReport
 from proxytune.packs.calibration import Calibration, Speed
 from proxytune.packs.selection import Selection
+from proxytune.scaling.horizon import HorizonReport, RunRatios, horizon
 from proxytune.scaling.report import multiplier_report, projection_report
 from proxytune.search.study import Study
+from proxytune.targets.load import load_shape, load_target
 from proxytune.workflows import calibration
+from proxytune.workflows.exports import run_verify
 from proxytune.workflows.plan import make_plan
+from proxytune.workflows.reports import run_report
 from proxytune.workflows.workspace import Workspace
 from tests.commands import proxytune
+from tests.exports.examples import export
 from tests.studies import in_memory, source_of, study_spec, train_all
 from tests.transfer.examples import candidates, check_run, transfer_report
 
@@ -70,6 +78,11 @@ def scaling_report() -> Report:
     return multiplier_report(*shapes, Parameterization(name="sp"))
 
 
+def horizon_report() -> Report:
+    ratios = RunRatios(steps=4, batch=4, tokens=16, parameters=1)
+    return HorizonReport(horizon=horizon(HorizonSpec(rule="sde"), ratios))
+
+
 def evidence_report() -> Report:
     return EvidenceReport.model_validate_json((OLD / "evidence.json").read_text())
 
@@ -86,6 +99,35 @@ def coordinate_report() -> Report:
     return CoordinateReport.of(spec, measured)
 
 
+def export_report(tmp_path: Path) -> Report:
+    return export("pytorch", tmp_path, folded=True)
+
+
+def verify_report(tmp_path: Path) -> Report:
+    export("pytorch", tmp_path)
+    entry = {"name": "a.k_proj.weight", "shape": [8, 32], "std": 1.0}
+    taken = entry | dict.fromkeys(("lr", "weight_decay", "eps", "betas"))
+    return run_verify([taken], tmp_path)
+
+
+def page_report(tmp_path: Path) -> Report:
+    return run_report(OLD / "evidence.json", to=tmp_path / "page.html")
+
+
+def comparison_report() -> Report:
+    storage = in_memory()
+    for name, trials in (("one", 8), ("other", 4)):
+        train_all(source_of(storage, study_spec(name, trials=trials)))
+    one, other = (Study(storage, name) for name in ("one", "other"))
+    return comparison(
+        Compared(one.report(), one.trials()), Compared(other.report(), other.trials())
+    )
+
+
+def doctor_report(tmp_path: Path) -> Report:
+    return examine(tmp_path)
+
+
 def checked_report() -> Report:
     return transfer_report(check_run(), Selection.of(candidates(2.5, 3.5), tokens=1024))
 
@@ -95,8 +137,14 @@ EXAMPLES: dict[str, list[Callable[..., Report]]] = {
     "report-plan": [plan_report],
     "report-scaling": [scaling_report, settings_report],
     "report-transfer": [checked_report],
+    "report-export": [export_report],
+    "report-verify": [verify_report],
     "report-evidence": [evidence_report],
+    "report-horizon": [horizon_report],
+    "report-comparison": [comparison_report],
+    "report-page": [page_report],
     "report-coordinates": [coordinate_report],
+    "report-doctor": [doctor_report],
 }
 """Name of a report's schema -> reports of that kind."""
 REPORTS = [name for name in SCHEMAS if name.startswith("report-")]
@@ -106,10 +154,11 @@ REPORTS = [name for name in SCHEMAS if name.startswith("report-")]
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Report]]:
     """The examples, made."""
     given = {"tmp_path": tmp_path, "monkeypatch": monkeypatch}
-    return {
-        name: [make(**given) if make is plan_report else make() for make in makers]
-        for name, makers in EXAMPLES.items()
-    }
+
+    def made(make: Callable[..., Report]) -> Report:
+        return make(**{name: given[name] for name in signature(make).parameters})
+
+    return {name: [made(make) for make in makers] for name, makers in EXAMPLES.items()}
 
 
 def mistakes(name: str, document: object) -> list[str]:
@@ -159,6 +208,23 @@ def test_every_example_file_fits_its_schema(name: str) -> None:
 )
 def test_a_mistake_in_a_file_does_not_fit(changes: dict[str, Any], told: str) -> None:
     assert any(told in mistake for mistake in mistakes("study", read_yaml(QUICKSTART) | changes))
+
+
+@pytest.mark.parametrize(
+    ("document", "fits"),
+    [
+        ({"config": "config.json", "seq_len": 128, "tokens": 1e12}, True),
+        ({"shape": {"d_model": 64, "n_layers": 2, "n_heads": 4}}, True),
+        ({"tokens": 1e12}, False),
+        (
+            {"config": "config.json", "shape": {"d_model": 64, "n_layers": 2, "n_heads": 4}},
+            False,
+        ),
+    ],
+    ids=["config", "shape", "neither", "both"],
+)
+def test_a_target_s_file_names_a_shape_or_a_config(document: dict[str, Any], fits: bool) -> None:
+    assert (mistakes("target", document) == []) == fits
 
 
 @pytest.mark.parametrize("name", REPORTS)

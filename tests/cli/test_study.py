@@ -1,6 +1,7 @@
 """What can be done with a study that has run."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,9 @@ def test_the_list_leaves_out_with_a_warning_what_a_newer_program_made(own_home: 
 
 def test_a_study_is_shown_best_trial_first(home: Path) -> None:
     lines = proxytune("study", "show", "tiny", "--home", home).stdout.splitlines()
-    losses = [float(line.split()[2]) for line in lines if "complete " in line]
+    rows = [line.split() for line in lines if " complete " in line]
+    # The chosen one may have a mark before its number.
+    losses = [float(row[row.index("complete") + 1]) for row in rows]
     assert len(losses) == 4
     assert losses == sorted(losses)
 
@@ -70,6 +73,16 @@ def test_an_export_holds_every_trial(ending: str, home: Path, tmp_path: Path) ->
     table = getattr(polars, f"read_{ending}")(file)
     stored = values_in_stores(home, "tiny")["optuna"]
     assert dict(table.select("number", "value").iter_rows()) == stored
+
+
+def test_an_export_needs_no_copy(own_home: Path, tmp_path: Path) -> None:
+    shutil.rmtree(own_home / "parquet")
+    (own_home / "mlflow.db").unlink()
+    file = tmp_path / "trials.json"
+    assert proxytune("study", "export", "tiny", "--to", file, "--home", own_home).exit_code == 0
+    rows = {row["number"]: row["value"] for row in json.loads(file.read_text())}
+    stored = Study(Workspace(own_home).optuna, "tiny").trials()
+    assert rows == {trial.number: trial.value for trial in stored}
 
 
 def test_a_driver_that_lost_its_study_says_so_and_leaves_it_as_it_is(
@@ -109,8 +122,15 @@ def test_deleting_asks_first(home: Path) -> None:
 
 
 def test_a_deleted_study_is_gone_from_every_store(own_home: Path) -> None:
+    kept = own_home / "transfers" / "other" / "wide"
+    for folder in (kept, own_home / "transfers" / "tiny" / "wide"):
+        folder.mkdir(parents=True)
+        (folder / "projection.yaml").touch()
+    assert (own_home / "artifacts" / "tiny").exists()
     result = proxytune("study", "delete", "tiny", "--yes", "--home", own_home)
     assert (result.exit_code, result.stdout) == (0, "deleted tiny\n")
+    assert [path for path in own_home.rglob("*") if path.name == "tiny"] == []
+    assert (kept / "projection.yaml").exists()
     assert proxytune("study", "list", "--json", "--home", own_home).stdout == "[]\n"
     assert not list(own_home.glob("parquet/*/study=tiny"))
     with pytest.raises((AssertionError, KeyError)):
@@ -126,6 +146,35 @@ def test_a_projection_alone_has_no_check(own_home: Path, target_file: Path) -> N
     assert document["check"] is None
     assert document["cost"]["share"] is None
     assert (own_home / "transfers" / "tiny" / "wide" / "projection.yaml").exists()
+
+
+def test_a_projection_keeps_the_verdict_on_it_and_no_other(
+    own_home: Path, target_file: Path
+) -> None:
+    folder = own_home / "transfers" / "tiny" / "wide"
+    words = ("transfer", "--target", target_file, "--home", own_home)
+    proxytune(*words)
+    checked = json.loads((folder / "projection.json").read_text())
+    assert checked["check"] is not None
+    assert proxytune(*words, "--no-check").exit_code == 0
+    assert json.loads((folder / "projection.json").read_text()) == checked
+    assert (folder / "check.png").exists()
+    write_yaml(target_file, TARGET | {"shape": TARGET["shape"] | {"d_model": 96}})
+    assert proxytune(*words, "--no-check").exit_code == 0
+    assert json.loads((folder / "projection.json").read_text())["check"] is None
+    assert not (folder / "check.png").exists()
+
+
+def test_a_check_that_cannot_fit_is_refused_at_once_and_the_projection_is_there(
+    own_home: Path, tmp_path: Path
+) -> None:
+    shape = TARGET["shape"] | {"d_model": 2**20, "n_heads": 2**13, "n_kv_heads": 2**10}
+    huge = write_yaml(tmp_path / "huge.yaml", TARGET | {"name": "huge", "shape": shape})
+    result = proxytune("transfer", "--target", huge, "--home", own_home)
+    assert result.exit_code == 2
+    for fact in ("'huge'", " GB ", "check_shape", "--no-check"):
+        assert fact in result.stderr
+    assert (own_home / "transfers" / "tiny" / "huge" / "projection.yaml").exists()
 
 
 def test_a_transfer_tells_what_share_of_the_run_tuning_cost(
@@ -149,4 +198,5 @@ def test_a_verdict_that_is_bad_exits_with_1(own_home: Path, tmp_path: Path) -> N
     assert result.exit_code == 1
     assert document["check"]["verdict"] == "fail"
     told = [line.split(":")[0] for line in result.stderr.splitlines()]
-    assert told == ["check"] * 4
+    # The phase itself, then two evaluations of the proxy and of each rate of the target.
+    assert told == [*["check"] * 9, "writing the report"]

@@ -20,7 +20,11 @@ def synced(home: Path, *where: str) -> dict[str, tuple[int, int]]:
     """What `study sync --json` tells: sink -> trials there, trials added."""
     result = proxytune("study", "sync", "tiny", "--json", "--home", home, *where)
     document = json.loads(result.stdout)
-    assert (result.exit_code, result.stderr, document["study"]) == (0, "", "tiny")
+    assert (result.exit_code, result.stderr, document["study"]) == (
+        0,
+        "recording trials\n",
+        "tiny",
+    )
     return {
         sink["sink"].partition(" ")[0]: (sink["trials"], sink["added"])
         for sink in document["sinks"]
@@ -47,7 +51,8 @@ def lose_run(home: Path) -> None:
     client = MlflowClient(tracking_uri=Home(home.absolute()).mlflow_uri)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    (run,) = client.search_runs([experiment.experiment_id], "tags.`proxytune.trial` = '2'")
+    of_trial = "tags.`proxytune.kind` = 'trial' and tags.`proxytune.trial` = '2'"
+    (run,) = client.search_runs([experiment.experiment_id], of_trial)
     client.delete_run(run.info.run_id)
 
 
@@ -145,7 +150,7 @@ def test_a_transfer_whose_mlflow_is_away_keeps_its_result_with_one_notice(
     document = json.loads(result.stdout)
     assert result.exit_code == {"pass": 0, "fail": 1}[document["check"]["verdict"]]
     *told, notice = result.stderr.splitlines()
-    assert {line.split(":")[0] for line in told} == {"check"}
+    assert {line.split(":")[0] for line in told} == {"check", "writing the report"}
     assert notice.startswith(f"Warning: MLflow at {away} failed: ")
     assert notice.endswith("; the result is in its files, but not in MLflow")
     folder = own_home / "transfers" / "tiny" / "wide"
