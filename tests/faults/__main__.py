@@ -13,8 +13,10 @@ import click
 
 from tests.conftest import TEXT
 from tests.faults.audit import Findings, audit
+from tests.faults.commanded import Commanded
 from tests.faults.deployed import Deployed
 from tests.faults.embedded import Embedded
+from tests.faults.growing import Growing
 from tests.faults.plan import plan
 from tests.faults.round import Course, Round
 from tests.faults.rows import Store
@@ -32,8 +34,12 @@ FORBIDDEN = ("Traceback", "s3cret")
 @click.option(
     "--embedded", is_flag=True, help="Stores and a cluster as on a laptop, without servers."
 )
+@click.option("--command", is_flag=True, help="A trainer of the user's own, on a laptop.")
+@click.option("--growing", is_flag=True, help="A study that grows, in one process.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def main(rounds: int, seed: int, embedded: bool, as_json: bool) -> None:
+def main(
+    rounds: int, seed: int, embedded: bool, command: bool, growing: bool, as_json: bool
+) -> None:
     """Runs the same study under other faults each round; exit code 1 if any damage was done."""
     began = time.monotonic()
     # Short, as Ray makes sockets in it.
@@ -41,7 +47,8 @@ def main(rounds: int, seed: int, embedded: bool, as_json: bool) -> None:
         folder = Path(scratch)
         (folder / CORPUS).write_text(TEXT)
         kind: type[Deployed] | type[Embedded] = Embedded if embedded else Deployed
-        with start_undisturbed(folder) as twin, kind(folder) as stage:
+        kind = Growing if growing else Commanded if command else kind
+        with kind(folder) as stage, start_undisturbed(folder, stage.changes, stage.growth) as twin:
             assert twin.wait() == 0
             reference = read_undisturbed(folder)
             tell(f"ready after {time.monotonic() - began:.0f} s")
@@ -75,6 +82,7 @@ def one_round(stage: Stage, scratch: Path, reference: Store, seed: int) -> dict[
     played = Round(stage, folder, name)
     course = played.play(plan(seed, TRIALS, stage.kinds, stage.start_seconds))
     found = audit(stage.read(played.home, name), reference, TRIALS)
+    found.left_open += stage.left_running(played.home)
     told = account(seed, course, found, played.outputs(), time.monotonic() - began)
     tell(
         f"seed {seed}: {told['seconds']} s, {course.starts} drivers, "

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from proxytune.home import Home
 from tests.clusters import Cluster, kill_tree
 from tests.faults.plan import Fault
-from tests.faults.rows import Store, read_all
+from tests.faults.rows import Store, asked_trials, read_all
 from tests.faults.stage import Driver, Stage
 from tests.servers import Databases, Postgres, free_port, running_mlflow, running_postgres
 
@@ -78,6 +78,9 @@ class Deployed(Stage):
             raise LookupError("away, or without tables so far") from error
         defined, finished = seen or (0, 0)
         return bool(defined), finished
+
+    def asked(self, home: Path, study: str) -> int:
+        return asked_trials(RDBStorage(self._databases.optuna), study)
 
     def read(self, home: Path, study: str) -> dict[str, Store]:
         storage = RDBStorage(self._databases.optuna)

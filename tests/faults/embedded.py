@@ -9,7 +9,7 @@ from proxytune.home import Home
 from tests.clusters import kill_tree, trainers_below
 from tests.commands import journal
 from tests.faults.plan import Fault
-from tests.faults.rows import Store, finished_trials, read_all
+from tests.faults.rows import Store, asked_trials, finished_trials, read_all
 from tests.faults.stage import Driver, Stage
 
 
@@ -30,6 +30,9 @@ class Embedded(Stage):
     def progress(self, home: Path, study: str) -> tuple[bool, int]:
         place = Home(home)
         return finished_trials(journal(place), study) if place.journal.exists() else (False, 0)
+
+    def asked(self, home: Path, study: str) -> int:
+        return asked_trials(journal(Home(home)), study)
 
     def read(self, home: Path, study: str) -> dict[str, Store]:
         place = Home(home)

@@ -11,6 +11,10 @@ EXTRA = 2
 """The most faults beside one of each kind."""
 
 
+GROWER = "grower"
+"""What makes a study grow: it is killed whenever it runs."""
+
+
 @dataclass(frozen=True, order=True)
 class Fault:
     """One kill. In time by what the study has done: kills before it make it take longer."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.commands import COMMAND, ENVIRONMENT
-from tests.faults.plan import Fault
-from tests.faults.stage import Stage
+from tests.faults.plan import GROWER, Fault
+from tests.faults.stage import Growth, Stage
 from tests.faults.study import CORPUS, write_study
 
 STARTS, SECONDS = 20, 400.0
@@ -37,23 +37,33 @@ class Round:
 
     def __init__(self, stage: Stage, folder: Path, name: str) -> None:
         self._stage, self._folder, self._name = stage, folder, name
-        self._file = write_study(folder, name, folder.parent / CORPUS, executor="ray")
+        self._file = write_study(folder, name, folder.parent / CORPUS, "ray", stage.changes)
         self.home = folder / "home"
         self.course = Course()
         self._defined, self._finished, self._since = False, 0, time.monotonic()
         self._over = False
+        self._growth = list(stage.growth)
+        """What is still to be done once the study is through."""
+        self._growing: Growth | None = None
+        """What was begun last."""
+        self._grows = False
+        """Whether the driver makes the study grow, and does not run it."""
 
     def play(self, plan: list[Fault]) -> Course:
         """Runs the study to its end, whatever the faults do to it."""
         self._began = time.monotonic()
         self._start()
-        waiting = list(plan)
+        waiting = [fault for fault in plan if fault.kind != GROWER]
+        growers = [fault for fault in plan if fault.kind == GROWER]
         while not self._over:
             self._watch()
+            if self._grows and growers and self._strikes(growers[0]):
+                self._note("grower killed")
+                self.course.kills[growers.pop(0).kind] += 1
             if waiting and self._is_due(waiting[0]) and self._strikes(waiting[0]):
                 self._note(f"{waiting[0].kind} killed")
                 self.course.kills[waiting.pop(0).kind] += 1
-        self.course.missed = waiting
+        self.course.missed = waiting + growers
         self._stage.repair()
         if self.course.given_up is None and "proxytune study sync" in self._said():
             self._run("sync", self._name).wait(timeout=60)
@@ -71,8 +81,12 @@ class Round:
         if (code := self._driver.poll()) is not None:
             self._note(f"driver ended with {code}")
         gone_on_too_long = time.monotonic() - self._began > SECONDS
-        if code == 0:
+        if code == 0 and not (self._grows or self._growth):
             self._over = True
+        elif code == 0:
+            if not self._grows:
+                self._growing = self._growth.pop(0)
+            self._start()
         elif self.course.starts >= STARTS or gone_on_too_long:
             self._driver.kill()
             self._driver.wait()
@@ -101,9 +115,20 @@ class Round:
             self._finished, self._since = finished, time.monotonic()
 
     def _start(self) -> None:
-        command = ("run", self._name) if self._defined else ("create", str(self._file))
+        command: tuple[str, ...] = ("run", self._name)
+        self._grows = self._growing is not None and not self._has_grown(self._growing)
+        if not self._defined:
+            command = ("create", str(self._file))
+        elif self._growing is not None and self._grows:
+            verb, *options = self._growing.words
+            command = (verb, self._name, *options)
         self._note(f"study {command[0]} started")
-        self._driver = self._run(*command, *self._stage.address)
+        address = () if self._grows else self._stage.address
+        self._driver = self._run(*command, *address)
+
+    def _has_grown(self, growth: Growth) -> bool:
+        """As its owner would see in `study show`: a killed command may have done its work."""
+        return self._stage.asked(self.home, self._name) >= growth.trials
 
     def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
         self._log = self._folder / f"driver-{self.course.starts:02d}"

@@ -62,12 +62,18 @@ def finished_trials(storage: BaseStorage, study: str) -> tuple[bool, int]:
     return False, 0
 
 
+def asked_trials(storage: BaseStorage, study: str) -> int:
+    """How many trials a study asks for."""
+    loaded = optuna.load_study(study_name=study, storage=storage)
+    return int(json.loads(loaded.user_attrs["proxytune.spec"])["search"]["trials"])
+
+
 def read_optuna(storage: BaseStorage, study: str) -> Store:
     """The study in Optuna's storage."""
     loaded = optuna.load_study(study_name=study, storage=storage)
     trials, attributes = loaded.get_trials(deepcopy=False), loaded.user_attrs
     still = [f"trial {t.number} is {t.state.name}" for t in trials if not t.state.is_finished()]
-    if "proxytune.completed" not in attributes:
+    if attributes.get("proxytune.completed") is None:
         still.append("the study is not complete")
     return Store(
         [_optuna_row(trial) for trial in trials],

@@ -4,12 +4,21 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import Popen
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from tests.faults.plan import Fault
 from tests.faults.rows import Store
 
 Driver = Popen[bytes]
+
+
+class Growth(NamedTuple):
+    """A command that makes a study grow."""
+
+    words: tuple[str, ...]
+    """The verb of `study`, and its options."""
+    trials: int
+    """How many the study asks for when it has grown."""
 
 
 class Stage(Protocol):
@@ -32,6 +41,20 @@ class Stage(Protocol):
         return {}
 
     @property
+    def changes(self) -> Mapping[str, Any]:
+        """What is different in its study."""
+        return {}
+
+    @property
+    def growth(self) -> tuple[Growth, ...]:
+        """What makes its study grow, one after the other; it is run to its end before each."""
+        return ()
+
+    def left_running(self, home: Path) -> list[str]:
+        """What still runs for a study that is through, and should not."""
+        return []
+
+    @property
     def address(self) -> tuple[str, ...]:
         """The words that name the cluster, for what trains."""
         return ()
@@ -47,6 +70,10 @@ class Stage(Protocol):
 
         Raises LookupError if that cannot be seen just now.
         """
+
+    @abstractmethod
+    def asked(self, home: Path, study: str) -> int:
+        """How many trials the study asks for."""
 
     @abstractmethod
     def read(self, home: Path, study: str) -> dict[str, Store]:

@@ -48,9 +48,8 @@ def run_of_a_trial(home: Home) -> tuple[MlflowClient, Run]:
     client = MlflowClient(tracking_uri=home.mlflow_uri)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
-    runs = client.search_runs(
-        [experiment.experiment_id], filter_string="tags.`proxytune.trial` = '1'"
-    )
+    of_trial = "tags.`proxytune.kind` = 'trial' and tags.`proxytune.trial` = '1'"
+    runs = client.search_runs([experiment.experiment_id], filter_string=of_trial)
     return client, runs[0]
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.commanded import Commanded
 from tests.faults.deployed import Deployed
 from tests.faults.embedded import Embedded
+from tests.faults.growing import Growing
 from tests.faults.stage import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -16,14 +18,23 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("stage", "rounds"), [(Deployed, 2), (Embedded, 1)])
+@pytest.mark.parametrize(
+    ("stage", "rounds"),
+    [
+        (Deployed, 1),
+        *(
+            pytest.param(stage, 3, marks=pytest.mark.long)
+            for stage in (Deployed, Embedded, Commanded, Growing)
+        ),
+    ],
+)
 def test_studies_under_kills_of_every_kind_end_as_if_nothing_had_been_killed(
     stage: type[Stage], rounds: int
 ) -> None:
     # A process of its own: what was told to one cluster, Ray would not forget in this one.
     command = [sys.executable, "-m", "tests.faults", "--rounds", str(rounds), "--json"]
-    if stage is Embedded:
-        command.append("--embedded")
+    flags = {Embedded: "--embedded", Commanded: "--command", Growing: "--growing"}
+    command += [flags[stage]] if stage in flags else []
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout, ran.stderr
     report = json.loads(ran.stdout)
