@@ -1,5 +1,6 @@
 """A real Ray cluster of several nodes, all on this machine, that can be lost one by one."""
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -56,6 +57,14 @@ class Cluster:
     def wait(self) -> None:
         """Returns when the head knows who is there, and who is not."""
         self._cluster.wait_for_nodes()
+
+    def wait_for(self, nodes: int) -> None:
+        """Returns when so many nodes are there, the head and those of other processes included."""
+        for _ in range(300):
+            if len(self._cluster.global_state._live_node_ids()) == nodes:
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"{nodes} nodes do not join")
 
     def lose(self, node: Any) -> None:
         """Kills everything that runs on a node, as if its machine were switched off."""

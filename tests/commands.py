@@ -33,7 +33,7 @@ TINY: dict[str, Any] = {
         "pack_size": 2,
         "space": {"learning_rate": {"low": 0.002, "high": 0.1, "log": True}},
     },
-    "selection": {"top": 2, "seeds": 1},
+    "selection": {"top": 2, "seeds": 1, "max_seeds": 1},
     "execution": {"executor": "local"},
 }
 TARGET: dict[str, Any] = {

@@ -5,12 +5,14 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 
 from proxytune.config.data import DataSpec
 from proxytune.config.shape import Shape
-from proxytune.data.tokens import prepare
+from proxytune.data.prepare import prepare
+from proxytune.storage.open import open_storage
 from tests.servers import Databases, Postgres, running_mlflow, running_postgres
 
 TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range(2000))
@@ -71,6 +73,15 @@ def postgres() -> Iterator[Postgres]:
 def databases(postgres: Postgres) -> Databases:
     """Its databases, for Optuna and for MLflow, as they are deployed."""
     return postgres.create()
+
+
+@pytest.fixture
+def empty_database(databases: Databases, tmp_path: Path) -> str:
+    """The URL of Optuna's, without the studies of earlier tests, whoever's they were."""
+    storage = open_storage(tmp_path / "optuna.journal", databases.optuna)
+    for study in optuna.get_all_study_names(storage):
+        optuna.delete_study(study_name=study, storage=storage)
+    return databases.optuna
 
 
 @pytest.fixture(scope="session")

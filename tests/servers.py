@@ -54,7 +54,8 @@ class Postgres:
 
     def start(self) -> None:
         """Starts it, or starts it again."""
-        listen = f"-h {HOST} -p {self.port} -k {self.folder}"
+        # Storages that tests have killed, or do not close, keep their connections.
+        listen = f"-h {HOST} -p {self.port} -k {self.folder} -c max_connections=500"
         self._run("pg_ctl", "--wait", f"--log={self.folder / 'log'}", "-o", listen, "start")
 
     def stop(self, mode: str = "fast") -> None:

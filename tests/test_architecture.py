@@ -21,44 +21,56 @@ ROOMS = {
     "home": "errors",
     "files": "errors",
     "patience": "",
+    "trainer": "",
     "config": "__version__ errors",
+    "intervals": "config",
     "packs": "config",
     "scaling": "errors config",
-    "data": "errors files config",
+    "targets": "errors config",
+    "data": "errors libraries files config packs",
     "models": "errors config scaling",
     "training": "errors files config packs scaling data models",
-    "execution": "__init__ errors files config packs",
+    "exports": "errors files config scaling models",
+    "trainers": "errors files config packs scaling training exports",
+    "execution": "__init__ errors files config packs data",
     "storage": "errors libraries patience packs",
     "search": "errors config packs storage",
-    "records": "errors files patience config packs",
-    "plan": "errors config packs",
+    "records": "errors libraries home files patience config packs",
+    "plan": "errors config packs scaling",
+    "selection": "errors config packs",
     "transfer": "errors files config packs scaling plan",
-    "coordinates": "config scaling data models",
-    "evidence": "config packs scaling",
-    "doctor": "home libraries",
+    "coordinates": "errors config intervals packs scaling data models training",
+    "evidence": "errors config intervals packs scaling",
+    "comparison": "config intervals packs search",
+    "reports": "files config intervals packs search transfer evidence comparison",
+    "doctor": "config home libraries",
     "workflows": "__version__ errors libraries home files patience config packs scaling data "
-    "models training execution storage search records transfer coordinates evidence plan",
-    "cli": "__version__ errors libraries home patience config packs scaling search records "
-    "coordinates evidence transfer plan doctor workflows",
-    "testing": "errors config packs records",
+    "training trainers execution storage search records selection transfer coordinates evidence "
+    "exports plan targets reports comparison",
+    "cli": "__version__ errors libraries home patience config intervals packs scaling search "
+    "records coordinates evidence exports transfer plan targets doctor workflows comparison",
+    "testing": "errors config packs data records",
 }
 """Room -> what it imports, all of it further up. `__init__` is the package itself."""
 
 HOMES = {
-    "optuna": "storage search workflows",
+    "jinja2": "reports",
+    "optuna": "storage search workflows records reports",
+    "plotly": "reports workflows",
     "ray": "execution",
     "mlflow": "records",
-    "pyarrow": "records workflows",
+    "pyarrow": "records workflows data",
     "torch": "models training coordinates doctor",
-    "scipy": "evidence",
-    "matplotlib": "transfer coordinates evidence",
+    "scipy": "intervals selection",
+    "sklearn": "selection",
+    "matplotlib": "transfer coordinates evidence comparison",
     "click": "cli",
     "rich": "cli",
     "pytest": "testing",
 }
 """Library -> the rooms that import it."""
 
-HEAVY = {"torch", "ray", "optuna", "mlflow", "pyarrow", "matplotlib"}
+HEAVY = {"torch", "ray", "optuna", "mlflow", "pyarrow", "matplotlib", "plotly", "sklearn"}
 FILES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "__init__.py"})
 
 
@@ -150,10 +162,13 @@ def command(words: str) -> str:
         ("study show tiny --home home", "optuna"),
         ("study show tiny --json --home home", "optuna"),
         ("study export tiny --to trials.csv --home home", "optuna pyarrow"),
+        ("report tiny --home home", "optuna plotly matplotlib"),
         ("schema study", ""),
         ("schema report-study", ""),
         ("schema report-plan", ""),
         ("schema report-scaling", ""),
+        ("schema report-export", ""),
+        ("schema report-verify", ""),
     ],
 )
 def test_reading_loads_no_library_that_trains_or_draws(
@@ -168,8 +183,11 @@ def test_reading_loads_no_library_that_trains_or_draws(
         "study create bad.yaml",
         "study show gone --home home",
         "study run gone --home home",
+        "report gone --home home",
         "plan --target bad.yaml",
         "transfer --target bad.yaml",
+        "export --target bad.yaml --for pytorch",
+        "verify bad.yaml --projection .",
         "transfer --target nowhere.yaml --home home",
         "coord-check --axis width --study bad.yaml",
         "scaling --base bad.yaml --target bad.yaml",

@@ -44,10 +44,11 @@ class Outage:
             time.sleep(1)  # for somebody to find it gone
 
     def runs(self) -> list[tuple[str, str]]:
-        """Name and status of every run in the store."""
+        """Name and status of the runs of the study and its trials."""
         client = MlflowClient(tracking_uri=self.address)
         experiment = client.get_experiment_by_name("tiny")
-        found = client.search_runs([experiment.experiment_id]) if experiment else []
+        query = "tags.`proxytune.kind` != 'confirmation'"
+        found = client.search_runs([experiment.experiment_id], query) if experiment else []
         return sorted((run.info.run_name, run.info.status) for run in found)
 
 

@@ -14,7 +14,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-USED = [*PROJECT["dependencies"], *EXTRAS["cluster"], *EXTRAS["postgres"]]
+OPTIONAL = [needed for extra, needs in EXTRAS.items() if extra != "dev" for needed in needs]
+USED = [*PROJECT["dependencies"], *OPTIONAL]
 """What runs with the package; the tools of its developers are as new as they can be."""
 
 

@@ -9,6 +9,7 @@ import pytest
 import proxytune
 from tests.commands import TARGET, TINY, write_yaml
 from tests.commands import proxytune as command
+from tests.tables import read_trials
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
@@ -74,8 +75,6 @@ def test_a_name_is_never_taken_for_a_file(
 def test_the_table_of_trials_is_what_was_recorded(
     workspace: proxytune.Workspace, tmp_path: Path
 ) -> None:
-    from proxytune.records.parquet import read_trials
-
     assert (
         workspace.study("quickstart")
         .trials()

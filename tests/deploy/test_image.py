@@ -42,7 +42,7 @@ def test_nothing_is_fetched_but_pinned_packages() -> None:
 
 def test_it_has_the_extras_that_the_package_names() -> None:
     (extras,) = re.findall(r"'\.\[([\w,]+)\]'", "\n".join(steps("RUN")))
-    assert set(extras.split(",")) == {"cluster", "postgres"}
+    assert set(extras.split(",")) == {"cluster", "postgres", "tokenizers"}
     assert set(extras.split(",")) <= PROJECT["optional-dependencies"].keys()
 
 

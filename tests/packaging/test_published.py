@@ -3,6 +3,7 @@
 import re
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,20 @@ MISUSES = (
 def test_the_sources_hold_the_tests_and_what_they_read(published: Published) -> None:
     with tarfile.open(published.sources) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("tests", "studies", "docs", "deploy", "benchmarks"):
+    for folder in ("tests", "studies", "examples", "docs", "deploy", "benchmarks"):
         files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
         kept = {path.relative_to(ROOT) for path in files if path.suffix not in (".pyc", ".env")}
         assert {str(path) for path in kept if path.name != ".env"} <= names
     for pattern in ("*.toml", "*.md", "*.txt", "Makefile", "LICENSE", ".ci/*", ".pre-commit*"):
         assert {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)} <= names
     assert not [name for name in names if name.endswith(".env")]
+
+
+def test_the_wheel_holds_every_file_of_the_package(published: Published) -> None:
+    with zipfile.ZipFile(published.wheel) as archive:
+        names = set(archive.namelist())
+    files = (path for path in (ROOT / "proxytune").rglob("*") if path.is_file())
+    assert {str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc"} <= names
 
 
 def test_five_libraries_are_enough_to_start_and_for_the_rules(light: Path, tmp_path: Path) -> None:
