@@ -9,7 +9,7 @@ from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.shape import Shape
 from proxytune.config.training import TrainingSpec
-from proxytune.data.tokens import prepare
+from proxytune.data.prepare import prepare
 from proxytune.packs.pack import Member, PackSpec
 
 SHAPES = {
@@ -26,7 +26,7 @@ def pack_of(
     members: int, shape: Shape, threads: int, steps: int, evaluations: int, folder: Path
 ) -> PackSpec:
     """A pack on Python's standard library, with rates of which none diverges."""
-    defaults = BaseHyperparameters.defaults_at(shape.d_model)
+    defaults = BaseHyperparameters.defaults_at(shape)
     rates = np.geomspace(0.002, 0.01, members)
     return PackSpec(
         name="benchmark",

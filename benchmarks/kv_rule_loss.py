@@ -15,8 +15,8 @@ import numpy as np
 from proxytune.config.axis import coordinate
 from proxytune.evidence.curve import loss_at, optimum
 from proxytune.evidence.findings import log2_s
-from proxytune.evidence.intervals import paired
 from proxytune.evidence.report import EvidenceReport
+from proxytune.intervals import paired
 
 
 def main(files: list[str]) -> None:

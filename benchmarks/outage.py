@@ -74,10 +74,11 @@ class Outage:
         return Study(self._storage, SPEC.name).trials()
 
     def runs(self) -> list[Any]:
-        """All runs of the study in MLflow, its own included."""
+        """The runs of the study's trials in MLflow, and its own."""
         client = MlflowClient(tracking_uri=self.address)
         experiment = client.get_experiment_by_name(SPEC.name)
-        return list(client.search_runs([experiment.experiment_id])) if experiment else []
+        query = "tags.`proxytune.kind` != 'confirmation'"
+        return list(client.search_runs([experiment.experiment_id], query)) if experiment else []
 
     def _part_done(self) -> float:
         if SPEC.name not in study_names(self._storage):

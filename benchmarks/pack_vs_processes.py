@@ -7,9 +7,10 @@ sequential  a Python loop over plain models, with all cores for each
 
 All train the same trials (random, so that no way's order matters) for the same steps on the same
 batches, each in a fresh process that is timed from start to end; the last three train the plain
-model of plain.py, which starts from the same weights.
+model of plain.py, which starts from the same weights. They take turns in several rounds, so that a
+machine that gets slower for a while slows all of them; a ratio is the median over rounds.
 
-    python benchmarks/pack_vs_processes.py --json
+    python benchmarks/pack_vs_processes.py --json      three quarters of an hour on two cores
 """
 
 import json
@@ -27,12 +28,11 @@ from typing import Any
 import click
 import yaml
 from machine import machine
+from ray_tune import pack_of_one, ray_tune
 
 from proxytune.config.load import load_study
 from proxytune.config.study import StudySpec
-from proxytune.data.tokens import prepare
-from proxytune.execution.ray.quiet import hush
-from proxytune.packs.pack import Member, PackSpec
+from proxytune.data.prepare import prepare
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.yaml"
 HIGHEST_RATE = 0.02
@@ -77,22 +77,6 @@ def run_rival(rival: str, share: float, study: Path, params: Path, losses: Path)
     return timed([sys.executable, __file__, "--rival", rival, *map(str, arguments)])
 
 
-def pack_of_one(spec: StudySpec, tokens: Path, params: dict[str, Any], threads: int) -> PackSpec:
-    """A trial as the plain trainer takes it."""
-    member = Member(number=0, seed=spec.seed, hyperparameters=spec.hyperparameters_of(params))
-    return PackSpec(
-        name="plain",
-        shape=spec.proxy,
-        base=spec.base,
-        parameterization=spec.parameterization,
-        training=spec.training,
-        data_seed=spec.seed,
-        tokens=tokens,
-        members=(member,),
-        threads=threads,
-    )
-
-
 def sequential(spec: StudySpec, tokens: Path, points: Sequence[dict[str, Any]]) -> list[float]:
     """Final losses of a loop."""
     from plain import PlainTrainer
@@ -100,76 +84,17 @@ def sequential(spec: StudySpec, tokens: Path, points: Sequence[dict[str, Any]]) 
     return [PlainTrainer(pack_of_one(spec, tokens, p, CORES)).run()[-1] for p in points]
 
 
-def ray_tune(
+def processes(
     spec: StudySpec, tokens: Path, points: Sequence[dict[str, Any]], reuse: bool, share: float
 ) -> list[float]:
-    """Final losses by Ray Tune with OptunaSearch, which is given the points to evaluate.
-
-    A trial takes a core and, where there is a GPU, that share of it.
-    """
-    hush()
-    import ray
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    """Final losses by Ray Tune with OptunaSearch, which is given the points to evaluate."""
     from optuna.samplers import RandomSampler
-    from ray import tune
-    from ray.tune.search.optuna import OptunaSearch
 
-    folder = str(Path(__file__).parent)
-
-    class Trial(tune.Trainable):  # type: ignore[misc]
-        """A step goes to the next evaluation, as in a pack."""
-
-        def setup(self, config: dict[str, Any]) -> None:
-            sys.path.insert(0, folder)
-            from plain import PlainTrainer
-
-            trial = pack_of_one(spec, tokens, config, threads=1)
-            self._trainer = PlainTrainer(trial)
-            self._stops = list(trial.training.evaluation_steps())
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.setup(new_config)
-            return True
-
-        def step(self) -> dict[str, Any]:
-            self._trainer.train_to(self._stops.pop(0))
-            return {"loss": self._trainer.validate(), "done": not self._stops}
-
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            pass
-
-        def load_checkpoint(self, checkpoint: Any) -> None:
-            pass
-
-    space = {
-        name: FloatDistribution(axis.low, axis.high, log=axis.log)
-        if hasattr(axis, "low")
-        else CategoricalDistribution(axis.choices)
-        for name, axis in spec.search.space.items()
-    }
-    ray.init(
-        address="local", include_dashboard=False, log_to_driver=False, logging_level="critical"
+    sampler = RandomSampler(seed=spec.seed)
+    outcomes = ray_tune(
+        spec, tokens, len(points), reuse, share, points_to_evaluate=list(points), sampler=sampler
     )
-    gpus = share if ray.cluster_resources().get("GPU") else 0.0
-    with tempfile.TemporaryDirectory() as scratch:
-        tuner = tune.Tuner(
-            tune.with_resources(Trial, {"cpu": 1, "gpu": gpus}),
-            tune_config=tune.TuneConfig(
-                search_alg=OptunaSearch(
-                    space,
-                    metric="loss",
-                    mode="min",
-                    points_to_evaluate=list(points),
-                    sampler=RandomSampler(seed=spec.seed),
-                ),
-                num_samples=len(points),
-                reuse_actors=reuse,
-            ),
-            run_config=tune.RunConfig(storage_path=scratch, verbose=0),
-        )
-        results = tuner.fit()
-    ray.shutdown()
-    by_point = {_key(result.config): result.metrics["loss"] for result in results}
+    by_point = {_key(outcome.params): outcome.loss for outcome in outcomes}
     return [by_point[_key(point)] for point in points]
 
 
@@ -178,26 +103,40 @@ def _key(point: dict[str, Any]) -> str:
 
 
 def run_all(
-    trials: int, pack_size: int, rivals: Sequence[str], share: float, folder: Path
+    trials: int, pack_size: int, rounds: int, rivals: Sequence[str], share: float, folder: Path
 ) -> dict[str, Any]:
-    """Every way once, one after another."""
+    """Every way once in each round, each round beginning with another one."""
     study, params, losses = folder / "study.yaml", folder / "params.json", folder / "losses.json"
     study.write_text(yaml.safe_dump(study_document(trials, pack_size)))
-    seconds = {}
-    seconds["packs"], told = run_packs(study, folder / "home")
-    params.write_text(json.dumps([trial["params"] for trial in told]))
+    ways = ["packs", *rivals]
+    seconds: list[dict[str, float]] = []
     differences: list[float] = []
-    for rival in rivals:
-        seconds[rival] = run_rival(rival, share, study, params, losses)
-        pairs = zip(told, json.loads(losses.read_text()), strict=True)
-        differences += [abs(trial["value"] - loss) for trial, loss in pairs]
+    told: list[dict[str, Any]] = []
+    for number in range(rounds):
+        first = number % len(ways)
+        took = {}
+        # Packs begin the first round, since they choose the trials of all.
+        for way in ways[first:] + ways[:first]:
+            if way == "packs":
+                took[way], told = run_packs(study, folder / f"home-{number}")
+                params.write_text(json.dumps([trial["params"] for trial in told]))
+            else:
+                took[way] = run_rival(way, share, study, params, losses)
+                pairs = zip(told, json.loads(losses.read_text()), strict=True)
+                differences += [abs(trial["value"] - loss) for trial, loss in pairs]
+        seconds.append({way: took[way] for way in ways})
+    middle = {way: statistics.median(took[way] for took in seconds) for way in ways}
     return {
         "trials": trials,
         "pack_size": pack_size,
         "steps": load_study(study).training.steps,
-        "seconds": seconds,
-        "trials_per_hour": {way: 3600 * trials / s for way, s in seconds.items()},
-        **{_ratio_name(rival): seconds[rival] / seconds["packs"] for rival in rivals},
+        "seconds": middle,
+        "rounds": seconds,
+        "trials_per_hour": {way: 3600 * trials / s for way, s in middle.items()},
+        **{
+            _ratio_name(rival): statistics.median(took[rival] / took["packs"] for took in seconds)
+            for rival in rivals
+        },
         "max_loss_difference": max(differences, default=math.nan),
         "median_loss_difference": statistics.median(differences or [math.nan]),
     }
@@ -210,6 +149,7 @@ def _ratio_name(rival: str) -> str:
 @click.command()
 @click.option("--trials", default=64, show_default=True)
 @click.option("--pack-size", default=16, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--without", multiple=True, type=click.Choice(RIVALS), help="Leave a rival out.")
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--rival", type=click.Choice(RIVALS), hidden=True)
@@ -220,6 +160,7 @@ def _ratio_name(rival: str) -> str:
 def main(
     trials: int,
     pack_size: int,
+    rounds: int,
     without: Sequence[str],
     as_json: bool,
     rival: str | None,
@@ -236,14 +177,14 @@ def main(
         if rival == "sequential":
             found = sequential(spec, tokens, points)
         else:
-            found = ray_tune(spec, tokens, points, rival == "reused", gpu_share)
+            found = processes(spec, tokens, points, rival == "reused", gpu_share)
         losses.write_text(json.dumps(found))
         return
     with tempfile.TemporaryDirectory() as folder:
         rivals = [name for name in RIVALS if name not in without]
         document = {
             "machine": machine(),
-            **run_all(trials, pack_size, rivals, gpu_share, Path(folder)),
+            **run_all(trials, pack_size, rounds, rivals, gpu_share, Path(folder)),
         }
     if as_json:
         print(json.dumps(document, indent=2))

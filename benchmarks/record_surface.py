@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from scipy.stats import qmc
 
 from proxytune.config.load import load_study
-from proxytune.config.search import Axis, Choices
+from proxytune.config.search import Choices, SpaceEntry
 from proxytune.config.study import StudySpec
-from proxytune.data.tokens import prepare
+from proxytune.data.prepare import prepare
 from proxytune.packs.pack import Member, PackSpec
 from proxytune.training.pack import start_pack
 
@@ -27,7 +27,7 @@ RESULT = HERE / "results" / "surface.parquet"
 Point = dict[str, float]
 
 
-def value(axis: Axis, unit: float) -> float:
+def value(axis: SpaceEntry, unit: float) -> float:
     """The value of an axis at `unit` of its way, 0 to 1."""
     if isinstance(axis, Choices):
         return axis.choices[int(unit * len(axis.choices))]

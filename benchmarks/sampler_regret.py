@@ -1,10 +1,11 @@
-"""Samplers and pruners against each other, on a surface of real trials (surface.py).
+"""Samplers and pruners against each other, on two surrogates of real trials (surface.py).
 
-python benchmarks/sampler_regret.py [--json]      some minutes on two cores
+python benchmarks/sampler_regret.py [--json]      a quarter of an hour on two cores
 
-Regret is the surface's loss where the best trial so far lies, less the surface's minimum; the best
-trial is that of the lowest loss as observed, noise and all. Packs are asked for by SearchSource
-itself, which is told what a trainer would tell; only the losses are read off the surface.
+One surrogate is a Gaussian process, on which gp is at home; the other is a forest. Regret is the
+surface's loss where the best trial so far lies, less the surface's minimum; the best trial is that
+of the lowest loss as observed, noise and all. Packs are asked for by SearchSource itself, which is
+told what a trainer would tell; only the losses are read off the surface.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import optuna
 import torch
 from machine import machine
 from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
-from surface import Array, Surface
+from surface import Array, Surface, recorded, seed_noise
 from threadpoolctl import threadpool_limits
 
 from proxytune.config.load import load_study
@@ -36,15 +37,21 @@ from proxytune.search.source import SearchSource
 from proxytune.storage.open import empty_storage
 
 SPEC = load_study(Path(__file__).parent / "surface.yaml")
-SURFACE = Surface(SPEC)
+ONCE = [row for row in recorded() if row["seed"] == SPEC.seed]
+AGAIN = [row for row in recorded() if row["seed"] != SPEC.seed]
+SURFACES = {"process": (process := Surface(SPEC.search.space, ONCE))}
+SURFACES["forest"] = Surface(SPEC.search.space, ONCE, "forest", process.noise)
+"""By surrogate; trials are as noisy on both."""
 STEPS = SPEC.training.evaluation_steps()
 COUNTS = (16, 32, 64, 128)
 """Trials after which regret is taken."""
 PACK_SIZES = (1, 8, 16, 32)
 DEFAULT_SIZE = 16
 """That of comparisons at one size."""
-TPE_VARIANTS = (" after qmc", ", no liar", ", univariate", ", univariate, no liar")
 PRUNERS = ("none", "median", "successive-halving", "wilcoxon")
+
+SECONDS = 1.0
+"""What a trial says it took: more than a suggestion."""
 
 START = 16
 """Trials of a Sobol sequence before another sampler has its say."""
@@ -52,7 +59,7 @@ START = 16
 
 def after_qmc(kind: str, seed: int, number: int) -> BaseSampler:
     """The study's sampler of that name, after a start by its qmc."""
-    return sampler("qmc" if number < START else kind, seed, number)
+    return sampler("qmc" if number < START else kind, seed, number, SPEC.search)
 
 
 VARIANTS: dict[str, Callable[[int, int], BaseSampler]] = {
@@ -63,20 +70,14 @@ VARIANTS: dict[str, Callable[[int, int], BaseSampler]] = {
         seed, number, multivariate=False, constant_liar=False
     ),
     # Not for a study: it reads pickles from storage, which others may write.
-    "cmaes": lambda seed, number: CmaEsSampler(seed=own_seed(seed, number)),
-    "gp after qmc": partial(after_qmc, "gp"),
+    "cmaes": lambda seed, number: CmaEsSampler(seed=seed * 100_003 + number),
 }
 """What a study could ask instead; the other names are those of its own samplers."""
 
 
-def own_seed(seed: int, number: int) -> int:
-    """That of one trial."""
-    return seed * 100_003 + number
-
-
 def tpe(seed: int, number: int, **options: bool) -> BaseSampler:
     """Optuna's TPE with other options."""
-    return TPESampler(seed=own_seed(seed, number), **options)
+    return TPESampler(seed=seed * 100_003 + number, **options)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Search:
     seed: int
     trials: int
     pruner: str = "none"
+    surface: str = "process"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Found:
     regrets: dict[int, float]
     """By trials so far."""
     ask_ms: float
-    """Milliseconds a member."""
+    """Milliseconds of CPU for each member."""
     trained: float
     """Share of the steps of all trials that were trained, diverged ones left out."""
 
@@ -108,12 +110,13 @@ class Source(SearchSource):
 
     def _sampler(self, number: int) -> BaseSampler:
         kind, seed = self._spec.search.sampler, self._spec.seed
-        variant = VARIANTS.get(kind, partial(sampler, kind))
-        return variant(seed, number)
+        variant = VARIANTS.get(kind)
+        return variant(seed, number) if variant else super()._sampler(number)
 
 
 def find(search: Search) -> Found:
-    """Searches the surface once."""
+    """Searches a surface once."""
+    surface = SURFACES[search.surface]
     storage = empty_storage()
     study = optuna.create_study(storage=storage, direction="minimize")
     fields = {"sampler": search.sampler, "pruner": search.pruner, "trials": search.trials}
@@ -124,22 +127,22 @@ def find(search: Search) -> Found:
     true_losses: list[float] = []
     asking, trained = 0.0, 0
     while True:
-        began = time.perf_counter()
+        began = time.process_time()
         pack = source.next_pack()
-        asking += time.perf_counter() - began
+        asking += time.process_time() - began
         if pack is None:
             break
         params = [study.trials[m.number].params for m in pack.members]
-        curves = SURFACE.curves(params)
+        curves = surface.curves(params)
         true_losses += [np.inf if curve is None else curve[-1] for curve in curves]
-        trained += train(source, pack, curves, deviations)
+        trained += train(surface, source, pack, curves, deviations)
     results = study.get_trials(deepcopy=False)
     values = [t.value if t.state is optuna.trial.TrialState.COMPLETE else np.inf for t in results]
     alive = np.isfinite(true_losses).sum()
     return Found(
         search,
         regrets={
-            count: float(true_losses[int(np.argmin(values[:count]))] - SURFACE.minimum)
+            count: float(true_losses[int(np.argmin(values[:count]))] - surface.minimum)
             for count in sorted({*COUNTS, search.trials})
             if count <= search.trials
         },
@@ -148,7 +151,13 @@ def find(search: Search) -> Found:
     )
 
 
-def train(source: Source, pack: PackSpec, curves: list[Array | None], deviations: Array) -> int:
+def train(
+    surface: Surface,
+    source: Source,
+    pack: PackSpec,
+    curves: list[Array | None],
+    deviations: Array,
+) -> int:
     """Tells the pack's losses, rung by rung; returns how many evaluations there were to tell."""
     pruned: set[int] = set()
     told = 0
@@ -158,7 +167,7 @@ def train(source: Source, pack: PackSpec, curves: list[Array | None], deviations
             if curve is None:
                 news += [evaluation(member.number, step, None)] if rung == 0 else []
             elif member.number not in pruned:
-                losses = SURFACE.observed(curve, deviations[member.number])
+                losses = surface.observed(curve, deviations[member.number])
                 news.append(evaluation(member.number, step, float(losses[rung])))
                 told += 1
         pruned |= source.report(pack, news)
@@ -170,23 +179,29 @@ def evaluation(number: int, step: int, loss: float | None) -> Evaluation:
     """A member's evaluation; a loss of None is that of a trial that diverged."""
     return Evaluation(
         number=number, step=step, tokens=step, train_loss=loss, validation_loss=loss,
-        grad_norm=None, lr_factor=1.0, seconds=0.0, diverged=loss is None,
+        grad_norm=None, lr_factor=1.0, seconds=SECONDS, diverged=loss is None,
     )  # fmt: skip
 
 
 def searches(seeds: int, slow_seeds: int) -> Iterable[Search]:
     """All searches of the benchmark, the slow ones first."""
     for seed in range(slow_seeds):
-        # GP takes 0.3 s to ask: fewer seeds, and no more than 64 trials.
-        yield from (Search("gp", size, seed, 64) for size in PACK_SIZES)
-        yield Search("gp after qmc", DEFAULT_SIZE, seed, 64)
+        for surface in SURFACES:
+            yield Search("auto", DEFAULT_SIZE, seed, COUNTS[-1], surface=surface)
+            yield Search("gp", DEFAULT_SIZE, seed, 64, surface=surface)
+        yield from (Search("auto", size, seed, 64) for size in PACK_SIZES if size != DEFAULT_SIZE)
+        yield from (Search("auto", DEFAULT_SIZE, seed, 64, pruner) for pruner in PRUNERS[1:])
     for seed in range(seeds):
-        for size in PACK_SIZES:
-            yield from (Search(kind, size, seed, COUNTS[-1]) for kind in ("tpe", "cmaes"))
-            yield from (Search(f"tpe{variant}", size, seed, 64) for variant in TPE_VARIANTS)
-        # What they are offered depends on no result, and so on no pack's size.
-        yield from (Search(kind, DEFAULT_SIZE, seed, 2 * COUNTS[-1]) for kind in ("random", "qmc"))
-        yield from (Search("tpe", DEFAULT_SIZE, seed, COUNTS[-1], pruner) for pruner in PRUNERS)
+        yield from (Search("tpe", size, seed, COUNTS[-1]) for size in PACK_SIZES)
+        yield from (Search(kind, DEFAULT_SIZE, seed, 64) for kind in VARIANTS)
+        yield from (
+            Search("tpe", DEFAULT_SIZE, seed, COUNTS[-1], pruner) for pruner in PRUNERS[1:]
+        )
+        yield Search("tpe", DEFAULT_SIZE, seed, COUNTS[-1], surface="forest")
+        for surface in SURFACES:
+            # What they suggest depends on no result, and so on no pack's size.
+            for kind in ("random", "qmc"):
+                yield Search(kind, DEFAULT_SIZE, seed, 2 * COUNTS[-1], surface=surface)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -208,41 +223,53 @@ def summary(found: Sequence[Found]) -> dict[str, Any]:
 
 def report(found: Sequence[Found]) -> dict[str, Any]:
     """The result file."""
-    alike: dict[tuple[str, int, str], dict[int, Found]] = {}
+    alike: dict[tuple[str, str, int, str], dict[int, Found]] = {}
     for one in found:
-        key = (one.search.sampler, one.search.pack_size, one.search.pruner)
-        alike.setdefault(key, {})[one.search.seed] = one
+        search = one.search
+        key = (search.surface, search.sampler, search.pack_size, search.pruner)
+        alike.setdefault(key, {})[search.seed] = one
     of = {key: summary(list(by_seed.values())) for key, by_seed in alike.items()}
-    table: dict[str, dict[str, Any]] = {}
-    for (kind, size, pruner), row in of.items():
-        if pruner == "none":
-            table.setdefault(kind, {})[str(size)] = row
     default = SearchSpec.model_fields["sampler"].default
-    at_64 = of[default, DEFAULT_SIZE, "none"]["regret"]["64"]["median"]
+
+    def table(surface: str) -> dict[str, dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = {}
+        for (where, kind, size, pruner), row in of.items():
+            if (where, pruner) == (surface, "none"):
+                rows.setdefault(kind, {})[str(size)] = row
+        return rows
+
+    def pruned(kind: str) -> dict[str, Any]:
+        return {pruner: of["process", kind, DEFAULT_SIZE, pruner] for pruner in PRUNERS}
+
+    def median_regret(kind: str, count: int) -> float:
+        row = of["process", kind, DEFAULT_SIZE, "none"]
+        return float(row["regret"][str(count)]["median"])
+
     return {
         "default": default,
-        "default_median_regret_64_k16": at_64,
-        "random_twice_median_regret": of["random", DEFAULT_SIZE, "none"]["regret"]["128"][
-            "median"
-        ],
-        "samplers": table,
-        "pruners": {pruner: of["tpe", DEFAULT_SIZE, pruner] for pruner in PRUNERS},
-        "surface": SURFACE.facts,
+        "default_median_regret_64_k16": median_regret(default, 64),
+        "random_twice_median_regret": median_regret("random", 128),
+        "samplers": table("process"),
+        "pruners": pruned("tpe"),
+        "pruners_of_default": pruned(default),
+        "surface": SURFACES["process"].facts | {"seed_noise": seed_noise(AGAIN)},
+        "forest": {"samplers": table("forest"), "surface": SURFACES["forest"].facts},
         "machine": machine(),
     }
 
 
 def text(result: dict[str, Any]) -> str:
     """The tables, for reading."""
-    lines = ["median regret after 64 trials (quartiles), nats; milliseconds to ask a member"]
-    for kind, by_size in result["samplers"].items():
-        for size, row in by_size.items():
-            regret = "{median:.4f} ({low:.4f} to {high:.4f})".format(**row["regret"]["64"])
-            lines.append(f"{kind:26} K={size:3} {regret} {row['ask_ms']:8.1f}")
-    lines.append("pruner: share of steps trained, median regret after 128 trials")
-    for pruner, row in result["pruners"].items():
-        lines.append(f"{pruner:26} {row['trained']:.2f} {row['regret']['128']['median']:.4f}")
-    lines.append("random with 128: {random_twice_median_regret:.4f}".format(**result))
+    lines = ["median regret after 64 trials (quartiles), nats; milliseconds of CPU per suggestion"]
+    for surface, samplers in (("", result["samplers"]), ("forest", result["forest"]["samplers"])):
+        for kind, by_size in samplers.items():
+            for size, row in by_size.items():
+                regret = "{median:.4f} ({low:.4f} to {high:.4f})".format(**row["regret"]["64"])
+                ask = f"{row['ask_ms']:8.1f}"
+                lines.append(f"{kind:25} {surface:6} K={size:3} {regret} {ask}")
+    lines.append("pruner of the default: share of steps trained, median regret after 64 trials")
+    for pruner, row in result["pruners_of_default"].items():
+        lines.append(f"{pruner:26} {row['trained']:.2f} {row['regret']['64']['median']:.4f}")
     return "\n".join(lines)
 
 
@@ -258,8 +285,8 @@ def main() -> None:
     """Searches on all cores and prints what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--slow-seeds", type=int, default=3, help="for gp")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--slow-seeds", type=int, default=5, help="for auto and gp")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), one_thread) as pool:

@@ -1,13 +1,13 @@
 """Does packing hide a slow trainer? A pack of one against a plain model, alone on the machine.
 
-The rivals are plain.py with torch.optim.AdamW(fused=True), and the same under torch.compile. All
-train the same trial; chunks of steps take turns, and the median chunk counts.
+The rivals are plain.py with torch.optim.AdamW(fused=True), and the same under torch.compile, which
+a compiled pack meets. All train the same trial; chunks of steps take turns, and the median chunk
+counts.
 
     python benchmarks/single_model.py --json
 """
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,18 +24,22 @@ from machine import machine
 from plain import PlainTrainer
 
 from proxytune.packs.pack import PackSpec
+from proxytune.training.compiling import can_compile
 from proxytune.training.pack import PackTrainer
 
-WAYS = ("pack", "plain", "compiled")
+COMPILED = {"pack": "compiled pack", "plain": "compiled"}
+"""The ways that compile, by what they compile."""
+WAYS = (*COMPILED, *COMPILED.values())
 CHUNK = 5
 """Steps in a chunk; it ends with one batch of validation, in every way."""
 
 
 def chunks_of(way: str, pack: PackSpec) -> Callable[[], Any]:
     """Trains a chunk more each time it is called."""
-    if way == "pack":
-        return PackTrainer(pack).advance
-    trainer, stops = PlainTrainer(pack, compile=way == "compiled"), iter(_stops(pack))
+    compiled = way in COMPILED.values()
+    if way.endswith("pack"):
+        return PackTrainer(pack.model_copy(update={"compiled": compiled})).advance
+    trainer, stops = PlainTrainer(pack, compile=compiled), iter(_stops(pack))
 
     def advance() -> None:
         trainer.train_to(next(stops))
@@ -107,8 +111,12 @@ def measure(
         "threads": case[1],
         "tokens_per_second": speeds,
         "gflops_per_second": speeds["pack"] * shape.training_flops_per_token() / 1e9,
-        "ratios": {way: speeds["pack"] / speed for way, speed in speeds.items() if way != "pack"},
-        "peak_mb": {way: peak_megabytes(way, case) for way in ways if way != "compiled"},
+        "ratios": {
+            plain: speeds[pack] / speeds[plain]
+            for pack, plain in (tuple(COMPILED), tuple(COMPILED.values()))
+            if pack in speeds
+        },
+        "peak_mb": {way: peak_megabytes(way, case) for way in COMPILED},
     }
 
 
@@ -130,8 +138,7 @@ def main(
     if memory_of is not None:
         print(_own_peak(memory_of, cases[0]))
         return
-    # torch.compile needs a C++ compiler on the CPU.
-    ways = WAYS if torch.cuda.is_available() or shutil.which("g++") else WAYS[:2]
+    ways = WAYS if can_compile() else tuple(COMPILED)
     with tempfile.TemporaryDirectory() as folder:
         found = [measure(case, ways, chunks, Path(folder)) for case in cases]
     document = {

@@ -1,9 +1,9 @@
-"""The response surface between the recorded trials: a Gaussian process, its error, its noise.
+"""The response surface between the recorded trials: two surrogates, their errors, the noise.
 
 Shapes, as suffixes of names: N trials, D dimensions of the space, E evaluations.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -12,57 +12,69 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 from scipy.stats import qmc
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold, cross_val_predict
 
-from proxytune.config.search import Axis, Choices
-from proxytune.config.study import StudySpec
+from proxytune.config.search import Choices, SpaceEntry
 
 RECORDED = Path(__file__).parent / "results" / "surface.parquet"
 FLOOR = 2.3
-"""Nats below every loss; what is fitted is the log of the loss above it."""
+"""Nats below every recorded loss; what is fitted is the log of the loss above it."""
 
 Array = npt.NDArray[np.float64]
+Row = Mapping[str, Any]
+"""A trial: its searched values, its `seed`, and its `losses`, which end where it diverged."""
+
+
+def recorded() -> list[Row]:
+    """The trials that record_surface.py left."""
+    rows: list[Row] = pq.read_table(RECORDED).to_pylist()
+    return rows
 
 
 class Surface:
-    """The losses of a trial at any point of the space, as trials on the study's seed had them.
+    """The losses of a trial at any point of the space, through those of a trial at each point.
 
-    One process is fitted to the curves of the trials that did not diverge; another, to whether a
-    trial diverged (1) or not (0), says where there is no curve.
+    One surrogate is fitted to the curves of the trials that did not diverge; another, to whether
+    a trial diverged (1) or not (0), says where there is no curve. `noise` is the deviation of the
+    log of a loss above `floor`, in nats; None takes that of the fitted process.
     """
 
-    def __init__(self, spec: StudySpec, recorded: Path = RECORDED) -> None:
-        self._space = spec.search.space
-        rows = pq.read_table(recorded).to_pylist()
-        once = [row for row in rows if row["seed"] == spec.seed]
-        points_NxD = self._points(once)
-        whole_N = np.array([len(row["losses"]) == spec.training.evaluations for row in once])
-        losses_NxE = np.array(
-            [row["losses"] for row, whole in zip(once, whole_N, strict=True) if whole]
-        )
-        self._height = _process(points_NxD[whole_N], np.log(losses_NxE - FLOOR))
-        self._diverged = _process(points_NxD, 1.0 - whole_N)
-        self.noise = float(
-            np.sqrt(self._height.kernel_.k2.noise_level) * self._height._y_train_std[-1]
-        )
+    def __init__(
+        self,
+        space: Mapping[str, SpaceEntry],
+        rows: Sequence[Row],
+        surrogate: str = "process",
+        noise: float | None = None,
+        floor: float = FLOOR,
+    ) -> None:
+        fit = SURROGATES[surrogate]
+        self._space, self._floor = space, floor
+        points_NxD = self._points(rows)
+        evaluations = max(len(row["losses"]) for row in rows)
+        whole_N = np.array([len(row["losses"]) == evaluations for row in rows])
+        losses_NxE = np.array([row["losses"] for row in rows if len(row["losses"]) == evaluations])
+        self._height = fit(points_NxD[whole_N], np.log(losses_NxE - floor))
+        self._diverged = fit(points_NxD, 1.0 - whole_N)
+        self.noise = white_noise(self._height) if noise is None else noise
         self.minimum, self.best = self._lowest()
         self.facts = {
-            "trials": len(once),
+            "trials": len(rows),
             "diverged": int((~whole_N).sum()),
             "lowest_recorded": float(losses_NxE[:, -1].min()),
             "minimum": self.minimum,
             "minimum_at": self.best,
-            "noise_at_minimum": self.noise * (self.minimum - FLOOR),
-            "seed_noise": _seed_noise([row for row in rows if row["seed"] != spec.seed]),
+            "noise_at_minimum": self.noise * (self.minimum - floor),
             **self._held_out(points_NxD, whole_N, losses_NxE[:, -1]),
         }
 
     def curves(self, params: Sequence[Mapping[str, float]]) -> list[Array | None]:
         """The losses (E,) at each point; None where a trial diverges."""
         points_NxD = self._points(params)
-        losses_NxE = FLOOR + np.exp(self._height.predict(points_NxD))
+        losses_NxE = self._floor + np.exp(self._heights(points_NxD))
         diverged_N = self._diverged.predict(points_NxD) > 0.5
         return [
             None if diverged else losses_E
@@ -71,7 +83,11 @@ class Surface:
 
     def observed(self, losses_E: Array, deviation: float) -> Array:
         """What a trial shows of its losses: the noise is `deviation` standard deviations."""
-        return FLOOR + (losses_E - FLOOR) * np.exp(self.noise * deviation)
+        return self._floor + (losses_E - self._floor) * np.exp(self.noise * deviation)
+
+    def _heights(self, points_NxD: Array) -> Array:
+        """Shape (N, E), also of a single evaluation."""
+        return np.asarray(self._height.predict(points_NxD)).reshape(len(points_NxD), -1)
 
     def _points(self, params: Sequence[Mapping[str, float]]) -> Array:
         space = self._space.items()
@@ -83,13 +99,15 @@ class Surface:
         best_D, lowest, points_NxD = cube_NxD[0], np.inf, cube_NxD
         for reach in 0.6 ** np.arange(1, 14):
             points_NxD = self._on_choices(points_NxD)
-            heights_N = self._height.predict(points_NxD)[:, -1]
+            heights_N = self._heights(points_NxD)[:, -1]
             heights_N[self._diverged.predict(points_NxD) > 0.5] = np.inf
             if heights_N.min() < lowest:
                 best_D, lowest = points_NxD[heights_N.argmin()], heights_N.min()
             points_NxD = np.clip(best_D + (cube_NxD - 0.5) * reach, 0, 1)
         at = zip(self._space.items(), best_D, strict=True)
-        return FLOOR + float(np.exp(lowest)), {name: _value(axis, u) for (name, axis), u in at}
+        return self._floor + float(np.exp(lowest)), {
+            name: _value(axis, u) for (name, axis), u in at
+        }
 
     def _on_choices(self, points_NxD: Array) -> Array:
         """The points, moved to where each axis of choices has one."""
@@ -105,8 +123,8 @@ class Surface:
         self, points_NxD: Array, whole_N: npt.NDArray[np.bool_], last_N: Array
     ) -> dict[str, Any]:
         """Errors at trials left out of the fit, a tenth at a time, in nats at the last step."""
-        height_N = _left_out(self._height, points_NxD[whole_N], np.log(last_N - FLOOR))
-        error_N = FLOOR + np.exp(height_N) - last_N
+        height_N = _left_out(self._height, points_NxD[whole_N], np.log(last_N - self._floor))
+        error_N = self._floor + np.exp(height_N) - last_N
         best_N = last_N < np.quantile(last_N, 0.25)
         diverged_N = _left_out(self._diverged, points_NxD, 1.0 - whole_N) > 0.5
         return {
@@ -123,14 +141,33 @@ def _process(points_NxD: Array, values: Array) -> GaussianProcessRegressor:
     return GaussianProcessRegressor(kernel, normalize_y=True).fit(points_NxD, values)
 
 
-def _left_out(fitted: GaussianProcessRegressor, points_NxD: Array, values_N: Array) -> Array:
-    process = GaussianProcessRegressor(fitted.kernel_, optimizer=None, normalize_y=True)
-    return cross_val_predict(
-        process, points_NxD, values_N, cv=KFold(10, shuffle=True, random_state=0)
-    )
+def _forest(points_NxD: Array, values: Array) -> ExtraTreesRegressor:
+    """Extra trees: steps instead of a smooth surface, so that no process is at home on it."""
+    return ExtraTreesRegressor(300, min_samples_leaf=2, random_state=0).fit(points_NxD, values)
 
 
-def _seed_noise(rows: Sequence[Mapping[str, Any]]) -> float:
+SURROGATES: Mapping[str, Callable[[Array, Array], Any]] = {
+    "process": _process,
+    "forest": _forest,
+}
+"""What is fitted to points (N, D) and values (N,) or (N, E), by name."""
+
+
+def white_noise(fitted: GaussianProcessRegressor) -> float:
+    """Its standard deviation, in what the process was fitted to, at the last evaluation."""
+    return float(np.sqrt(fitted.kernel_.k2.noise_level) * fitted._y_train_std[-1])
+
+
+def _left_out(fitted: BaseEstimator, points_NxD: Array, values_N: Array) -> Array:
+    again = clone(fitted)
+    if isinstance(fitted, GaussianProcessRegressor):
+        # With the kernel of the whole, which takes long to find.
+        again = again.set_params(kernel=fitted.kernel_, optimizer=None)
+    folds = KFold(10, shuffle=True, random_state=0)
+    return cross_val_predict(again, points_NxD, values_N, cv=folds)
+
+
+def seed_noise(rows: Sequence[Row]) -> float:
     """Median over points of the deviation between seeds, in nats, past what a seed does to all."""
     by_seed: dict[int, float] = {
         seed: mean(row["losses"][-1] for row in rows if row["seed"] == seed)
@@ -144,7 +181,7 @@ def _seed_noise(rows: Sequence[Mapping[str, Any]]) -> float:
     return median(stdev(losses) for losses in by_point.values())
 
 
-def _unit(axis: Axis, value: float) -> float:
+def _unit(axis: SpaceEntry, value: float) -> float:
     """How far along its axis a value is, 0 to 1; choices in even steps."""
     if isinstance(axis, Choices):
         return axis.choices.index(value) / (len(axis.choices) - 1)
@@ -153,7 +190,7 @@ def _unit(axis: Axis, value: float) -> float:
     return (value - axis.low) / (axis.high - axis.low)
 
 
-def _value(axis: Axis, unit: float) -> float:
+def _value(axis: SpaceEntry, unit: float) -> float:
     """The value at `unit` of its axis: the inverse of `_unit`."""
     if isinstance(axis, Choices):
         return axis.choices[round(unit * (len(axis.choices) - 1))]

@@ -1,0 +1,211 @@
+"""Seconds and trials until the chosen point is as good as the best: the quickstart, in four ways.
+
+default     proxytune study create, with its default sampler
+tpe         the same with TPE
+random      the same with random search
+reused      Ray Tune with OptunaSearch (Optuna's TPE) and reused actors, a process per trial
+
+The chosen point is that of the lowest loss so far. It is as good as the best where its true loss
+(truth.py) is within 0.01 nats of the lowest. The clock starts with the process. The ways take
+turns in rounds, one seed each, so that a machine that gets slower for a while slows all of them.
+
+    python benchmarks/time_to_optimum.py --json      half an hour on two cores
+"""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from machine import machine
+from ray_tune import Outcome, ray_tune
+from surface import Surface
+from truth import truth
+
+from proxytune.config.load import load_study
+from proxytune.data.prepare import prepare
+
+QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.yaml"
+WITHIN = 0.01
+"""Nats."""
+TRIALS = {"default": 40, "tpe": 40, "random": 64, "reused": 48}
+"""Of each way. One that is not there by then counts as never."""
+COUNTS = (16, 32, 40, 48, 64)
+"""Trials after which regret is taken."""
+TOGETHER = 1.0
+"""Seconds in which members of one pack end."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one way found on one seed."""
+
+    seconds: float | None
+    """Until the chosen point was as good as the best; None for never."""
+    trials: int | None
+    """That had ended by then."""
+    regrets: dict[int, float | None]
+    """The chosen point's true loss less the lowest, after so many trials; None if it diverges."""
+    all_seconds: float
+    """Until all trials had ended."""
+    chosen: dict[str, Any]
+    """The point that was chosen in the end."""
+
+
+def study(seed: int, way: str, folder: Path) -> Path:
+    """The quickstart with this seed, without the confirmation, which is no search."""
+    document: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text())
+    document |= {"name": f"{way}-{seed}", "seed": seed, "selection": {"top": 1, "seeds": 0}}
+    document["search"] |= {"trials": TRIALS[way]}
+    if way in ("tpe", "random"):
+        document["search"] |= {"sampler": way}
+    path = folder / f"{way}-{seed}.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def with_proxytune(path: Path, home: Path) -> list[Outcome]:
+    """The trials of a study, from Optuna's storage."""
+    command = [str(Path(sys.executable).with_name("proxytune")), "study"]
+    at = ["--home", str(home)]
+    subprocess.run([*command, "create", str(path), *at], check=True, stdout=subprocess.DEVNULL)
+    show = [*command, "show", path.stem, *at, "--json"]
+    shown = subprocess.run(show, check=True, capture_output=True)
+    return [
+        Outcome(
+            trial["params"],
+            math.inf if trial["value"] is None else trial["value"],
+            datetime.fromisoformat(trial["finished"]).timestamp(),
+        )
+        for trial in json.loads(shown.stdout)["trials"]
+    ]
+
+
+def with_ray_tune(path: Path) -> list[Outcome]:
+    """The same study by Ray Tune, in a process of its own."""
+    command = [sys.executable, __file__, "--reused", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True)
+    return [Outcome(**outcome) for outcome in json.loads(done.stdout.splitlines()[-1])]
+
+
+def reused(path: Path) -> list[Outcome]:
+    """What that process does."""
+    from optuna.samplers import TPESampler
+
+    spec = load_study(path)
+    tokens = prepare(spec.data, spec.proxy.seq_len, path.parent / "tokens")
+    return ray_tune(spec, tokens, spec.search.trials, True, sampler=TPESampler(seed=spec.seed))
+
+
+def judged(outcomes: Sequence[Outcome], surface: Surface, began: float) -> Found:
+    """When the chosen point was as good as the best, and how good it was after some trials."""
+    in_order = sorted(outcomes, key=lambda outcome: outcome.ended)
+    curves = surface.curves([outcome.params for outcome in in_order])
+    regrets = [math.inf if curve is None else curve[-1] - surface.minimum for curve in curves]
+    chosen = [
+        min(range(count), key=lambda nth: in_order[nth].loss)
+        for count in range(1, len(in_order) + 1)
+    ]
+    first = next((nth for nth, best in enumerate(chosen) if regrets[best] <= WITHIN), None)
+    ended = None if first is None else in_order[first].ended
+    return Found(
+        seconds=None if ended is None else ended - began,
+        trials=None if ended is None else sum(o.ended <= ended + TOGETHER for o in in_order),
+        regrets={
+            count: float(regret) if math.isfinite(regret := regrets[chosen[count - 1]]) else None
+            for count in COUNTS
+            if count <= len(in_order)
+        },
+        all_seconds=in_order[-1].ended - began,
+        chosen=in_order[chosen[-1]].params,
+    )
+
+
+def find(way: str, seed: int, surface: Surface, folder: Path) -> Found:
+    """One way on one seed."""
+    path = study(seed, way, folder)
+    began = time.time()
+    outcomes = with_ray_tune(path) if way == "reused" else with_proxytune(path, folder / path.stem)
+    found = judged(outcomes, surface, began)
+    print(f"seed {seed}, {way}: {found}", file=sys.stderr)
+    return found
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """The median, in which None is more than every number."""
+    middle = statistics.median(math.inf if value is None else value for value in values)
+    return middle if math.isfinite(middle) else None
+
+
+def report(rounds: Sequence[Mapping[str, Found]], surface: Surface) -> dict[str, Any]:
+    """The result file."""
+    by_way = {way: [found[way] for found in rounds] for way in rounds[0]}
+    seconds = {way: median(one.seconds for one in found) for way, found in by_way.items()}
+    default, rival = seconds.get("default"), seconds.get("reused")
+    return {
+        "within": WITHIN,
+        "seeds": len(rounds),
+        "median_seconds": seconds,
+        "median_trials": {way: median(o.trials for o in found) for way, found in by_way.items()},
+        "median_regrets": {
+            way: {count: median(one.regrets[count] for one in found) for count in found[0].regrets}
+            for way, found in by_way.items()
+        },
+        # None as well where more than half of the rival's seeds never got there.
+        "default_of_reused": default / rival if default and rival else None,
+        "default_of_reused_at_most": at_most(default, by_way.get("reused", ())),
+        "median_all_seconds": {
+            way: median(one.all_seconds for one in found) for way, found in by_way.items()
+        },
+        "rounds": [{way: asdict(one) for way, one in found.items()} for found in rounds],
+        "truth": surface.facts,
+        "machine": machine(),
+    }
+
+
+def at_most(default: float | None, rivals: Sequence[Found]) -> float | None:
+    """The default's median over that of rivals, of which each that never got there counts with
+    all its time."""
+    seconds = [one.seconds or one.all_seconds for one in rivals]
+    return default / statistics.median(seconds) if default and seconds else None
+
+
+@click.command()
+@click.option("--seeds", default=5, show_default=True)
+@click.option("--without", multiple=True, type=click.Choice(list(TRIALS)), help="Leave one out.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--reused", "alone", type=click.Path(path_type=Path), hidden=True)
+def main(seeds: int, without: Sequence[str], as_json: bool, alone: Path | None) -> None:
+    """Measures the time to the optimum."""
+    if alone is not None:
+        print(json.dumps([asdict(outcome) for outcome in reused(alone)]))
+        return
+    surface = truth()
+    ways = [way for way in TRIALS if way not in without]
+    rounds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(seeds):
+            first = seed % len(ways)
+            turn = ways[first:] + ways[:first]
+            rounds.append({way: find(way, seed, surface, Path(folder)) for way in turn})
+    result = report(rounds, surface)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for way in ways:
+        seconds, trials = result["median_seconds"][way], result["median_trials"][way]
+        print(f"{way:10} {f'{seconds:.0f} s, {trials:.0f} trials' if seconds else 'never'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The quickstart's true loss at any point: a surface through means over seeds that no search uses.
+
+python benchmarks/truth.py      records the trials, some eight minutes on one core
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from record_surface import Point, sobol_points, train
+from surface import Row, Surface
+
+from proxytune.config.load import load_study
+from proxytune.config.search import Range, SpaceEntry
+from proxytune.data.prepare import prepare
+
+SPEC = load_study(Path(__file__).parents[1] / "studies" / "quickstart.yaml")
+RESULT = Path(__file__).parent / "results" / "truth.parquet"
+SEEDS = (1001, 1002, 1003)
+EVERYWHERE, NEAR = 64, 32
+"""Points over the whole space, then points around the lowest."""
+REACH = 1 / 6
+"""Of each range, how far to either side of the lowest point the near ones lie."""
+FLOOR = 1.9
+"""Nats below every loss."""
+PACK = 16
+
+
+def truth() -> Surface:
+    """The surface through what was recorded; records it first if nobody has."""
+    if not RESULT.exists():
+        record()
+    return _through(pq.read_table(RESULT).to_pylist())
+
+
+def _through(rows: Sequence[Row]) -> Surface:
+    """Through the mean over seeds at each point; every seed had all points."""
+    names = list(SPEC.search.space)
+    by_point: dict[tuple[float, ...], list[Row]] = {}
+    for row in rows:
+        by_point.setdefault(tuple(row[name] for name in names), []).append(row)
+    means = [
+        dict(zip(names, point, strict=True))
+        | {"losses": [mean(row["losses"][-1] for row in of)] if _whole(of) else []}
+        for point, of in by_point.items()
+    ]
+    return Surface(SPEC.search.space, means, floor=FLOOR)
+
+
+def _whole(rows: Sequence[Row]) -> bool:
+    return all(len(row["losses"]) == SPEC.training.evaluations for row in rows)
+
+
+def near(entry: SpaceEntry, value: float) -> SpaceEntry:
+    """The part of a range around a value; choices stay."""
+    if not isinstance(entry, Range):
+        return entry
+    assert entry.log, "all ranges of the quickstart are"
+    factor = (entry.high / entry.low) ** REACH
+    low, high = max(entry.low, value / factor), min(entry.high, value * factor)
+    return entry.model_copy(update={"low": low, "high": high})
+
+
+def record() -> None:
+    """Trains all points on all seeds."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as cache:
+        tokens = prepare(SPEC.data, SPEC.proxy.seq_len, Path(cache))
+
+        def run(points: Sequence[Point]) -> None:
+            for first in range(0, len(points), PACK):
+                of = points[first : first + PACK]
+                for seed in SEEDS:
+                    curves = train(SPEC, tokens, of, seed)
+                    pairs = zip(of, curves, strict=True)
+                    rows.extend({**p, "seed": seed, "losses": losses} for p, losses in pairs)
+                    print(f"{len(rows)} trials", file=sys.stderr)
+
+        run(sobol_points(SPEC, EVERYWHERE))
+        best, space = _through(rows).best, SPEC.search.space
+        around = {name: near(entry, best[name]) for name, entry in space.items()}
+        search = SPEC.search.model_copy(update={"space": around})
+        run(sobol_points(SPEC.model_copy(update={"search": search}), NEAR))
+    pq.write_table(pa.Table.from_pylist(rows), RESULT, compression="zstd")
+
+
+if __name__ == "__main__":
+    record()
