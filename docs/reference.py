@@ -9,12 +9,14 @@ from proxytune.config.base import NAME_PATTERN, Spec
 from proxytune.config.data import DataSpec
 from proxytune.config.evidence import EvidenceSpec, Grid
 from proxytune.config.execution import ExecutionSpec
+from proxytune.config.horizon import HorizonSpec
 from proxytune.config.hyperparameters import BaseHyperparameters
 from proxytune.config.parameterization import Parameterization
 from proxytune.config.search import Choices, Range, SearchSpec, SelectionSpec
 from proxytune.config.shape import Shape
 from proxytune.config.study import StudySpec
-from proxytune.config.target import CheckSpec, TargetSpec
+from proxytune.config.target import CheckSpec, NotModelled, TargetSpec
+from proxytune.config.trainer import TrainerSpec
 from proxytune.config.training import TrainingSpec
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -22,8 +24,9 @@ PAGE = Path(__file__).with_name("reference.md")
 INTRODUCTION = """# YAML reference
 
 The fields of study.yaml, target.yaml and evidence.yaml, block by block. A field marked "required"
-must be given; an unknown field is refused. Complete files to start from are in
-[studies/](../studies/README.md).
+must be given; an unknown field, or one that is given twice, is refused. Words and numbers are
+those of YAML 1.2: `true` and `false` alone are yes-or-no values, so `no` is a word; `1e3` is a
+number. Complete files to start from are in [studies/](../studies/README.md).
 
 *`docs/reference.py` writes this page from the docstrings in `proxytune/config/`.
 Change those, then run it.*
@@ -97,8 +100,18 @@ space:
     Section("range", Range, "low: 0.002\nhigh: 0.1\nlog: true"),
     Section("choices", Choices, "choices: [0.9, 0.95, 0.99]"),
     Section("selection", SelectionSpec, "top: 4\nseeds: 3"),
+    Section(
+        "trainer",
+        TrainerSpec,
+        """
+command: [torchrun, --standalone, --nproc-per-node, "{gpus}", train.py, "{settings}"]
+folder: code
+""",
+    ),
     Section("execution", ExecutionSpec, "gpus_per_pack: 1\nmax_packs: 8"),
     Section("check", CheckSpec, "steps: 100"),
+    Section("horizon", HorizonSpec, "{batch: sqrt, power: 0.32, decay: ema}"),
+    Section("not_modelled", NotModelled, "what: learned attention sinks\nparameters: 768"),
     Section("grid", Grid, "low: 0.002\nhigh: 0.1\npoints: 9"),
 )
 
