@@ -26,8 +26,11 @@ class Cluster:
         """`folder` is for Ray's own files; short, as there are sockets in it."""
         self._first_nodes, self._gpus = nodes, gpus
         hush()
+        from ray._common.utils import get_default_ray_temp_dir
         from ray.cluster_utils import Cluster as RayCluster
 
+        # Ray notes there which cluster came last, also if that has a folder of its own.
+        Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
         place = {} if folder is None else {"temp_dir": str(folder)}
         head = OPTIONS | place | {"num_cpus": 0, "num_gpus": 0}
         self._cluster = RayCluster(initialize_head=True, head_node_args=head)

@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from proxytune.config.data import DataSpec
 from proxytune.config.shape import Shape
@@ -21,7 +23,11 @@ TEXT = "".join(f"line {i} of {i * i % 97} is not line {i + 1}.\n" for i in range
 # Every Ray of these tests asks for a token, as a deployed one does. It reads this once a process.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 # Models of these sizes gain nothing from a second thread, and lose much where cores are shared.
+os.environ["OMP_NUM_THREADS"] = "1"
+threadpool_limits(1)
 torch.set_num_threads(1)
+# A shell has SIGINT ignored by a command in the background, and so would have what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

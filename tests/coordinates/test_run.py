@@ -93,7 +93,7 @@ def test_the_command_names_what_misses_and_counts_the_rest(
 def test_on_a_cluster_models_train_on_its_workers(tmp_path: Path, text_file: Path) -> None:
     """The head has no CPU to train with; what workers find is what this process finds."""
     here = check(tmp_path / "here", text_file)
-    with Cluster() as cluster:
+    with Cluster(nodes=1) as cluster:
         there = check(tmp_path / "there", text_file, cluster.address)
     assert there.spec.execution.executor == "ray"
     for label, roles in here.slopes.items():

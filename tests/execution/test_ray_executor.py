@@ -95,6 +95,7 @@ class TestRayExecutor(ExecutorContract):
         assert source.failed == [("deadly", "its worker was lost 3 times in a row")]
         assert sorted(source.finished) == ["killed", "spared"]
 
+    @pytest.mark.long
     def test_a_pack_that_gets_further_may_lose_any_number_of_workers(
         self, cluster: Cluster, executor: Executor, tmp_path: Path
     ) -> None:

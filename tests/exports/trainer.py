@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import transformers
 from accelerate import DistributedType, PartialState
 from torch.utils.data import IterableDataset
@@ -84,6 +85,9 @@ def trained(folder: Path, tokens: Path) -> list[float]:
     taken = describe(trainer.optimizer, trainer.model)
     if os.environ.get("RANK", "0") == "0":
         (folder / "groups.json").write_text(json.dumps(taken))
+    if dist.is_initialized():
+        # Else its threads may end after what they use, now and then.
+        dist.destroy_process_group()
     return [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
 
 

@@ -10,8 +10,9 @@ import pytest
 from proxytune.config.load import load_study
 from proxytune.errors import InputError, RunError
 from proxytune.workflows.studies import run_study
+from proxytune.workflows.transfer import run_transfer
 from proxytune.workflows.workspace import Workspace
-from tests.commands import TINY, proxytune, values_in_stores, write_yaml
+from tests.commands import TARGET, TINY, proxytune, values_in_stores, write_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BOWL = (EXAMPLES / "shell" / "bowl.sh").read_text()
@@ -39,6 +40,19 @@ def test_a_bowl_in_sh_and_awk_is_tuned_to_a_quarter_octave(tmp_path: Path) -> No
     stores = values_in_stores(home, "shell")
     assert all(len(store) == 32 for store in stores.values())
     assert stores["optuna"] == stores["mlflow"] == stores["parquet"]
+
+
+def test_the_next_transfer_trains_anew(tmp_path: Path) -> None:
+    """The script may be another by then."""
+    workspace = Workspace(tmp_path / "home")
+    run_study(study(tmp_path, BOWL), workspace)
+    target = write_yaml(tmp_path / "wide.yaml", TARGET)
+    told = workspace.paths.runs("tiny") / "check-wide-target-0" / "metrics.jsonl"
+    times = []
+    for _ in range(2):
+        run_transfer(target, "tiny", workspace)
+        times.append(told.stat().st_mtime_ns)
+    assert times[0] < times[1]
 
 
 @pytest.mark.timeout(120)
