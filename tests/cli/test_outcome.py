@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from proxytune.errors import StorageLost
 from proxytune.home import Home
 from proxytune.records.tags import CHOSEN, KIND, OUTCOME
+from proxytune.search.study import Study
+from proxytune.workflows import study_run
 from proxytune.workflows.workspace import Workspace
-from tests.commands import proxytune
+from tests.commands import TINY, proxytune, write_yaml
 
 
 def runs(home: Path, kind: str) -> list[Run]:
@@ -48,3 +52,21 @@ def test_sync_adds_an_outcome_that_is_missing_and_leaves_one_that_is_there(own_h
     (parent,) = runs(own_home, "study")
     assert OUTCOME in parent.data.tags
     assert not (own_home / "pages").exists()
+
+
+def test_an_outcome_is_recorded_though_the_storage_was_lost_meanwhile(
+    tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, lost = study_run.record_outcome, [StorageLost("the storage cannot be used")]
+
+    def lose_it_once(workspace: Workspace, study: Study) -> None:
+        if lost:
+            raise lost.pop()
+        record(workspace, study)
+
+    monkeypatch.setattr(study_run, "record_outcome", lose_it_once)
+    study = write_yaml(tmp_path / "tiny.yaml", TINY | {"data": {"text": str(text_file)}})
+    created = proxytune("study", "create", study, "--home", tmp_path / "home")
+    assert "the storage cannot be used; trying again" in created.output
+    (parent,) = runs(tmp_path / "home", "study")
+    assert OUTCOME in parent.data.tags
