@@ -1,7 +1,7 @@
 # make quickstart   install into .venv, run the first study and its transfer
 # make quick        format, lint, types, and the tests that take seconds
 # make test         format, lint, types, and all tests but long ones and those that need a GPU
-# make long         the tests that take minutes each
+# make long         kills, clusters and other tests of up to minutes each
 # make lowest       these tests with the lowest versions that pyproject.toml allows
 
 VENV ?= .venv
@@ -28,7 +28,7 @@ quickstart: install
 	$(BIN)/proxytune transfer --target studies/targets/small.yaml
 
 quick: check
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not long and not gpu"
 
 test: check tests
 

@@ -46,7 +46,7 @@ def job(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
         # Long enough to be stopped between two of its four packs.
         "training": TINY["training"] | {"steps": 600},
         "search": TINY["search"] | {"trials": TRIALS},
-        "execution": {"executor": "ray"},
+        "execution": {"executor": "ray", "max_packs": 1},
     }
     write_yaml(folder / "tiny.yaml", spec)
     write_yaml(folder / "wide.yaml", TARGET)

@@ -53,6 +53,7 @@ class Outage:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_server_that_was_killed_in_the_middle_third_has_each_trial_once_and_none_open(
     tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch

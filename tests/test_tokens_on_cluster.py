@@ -17,6 +17,7 @@ from tests.commands import COMMAND, ENVIRONMENT, TINY, write_yaml
 CAN_HIDE = shutil.which("unshare") and not subprocess.run(["unshare", "-m", "true"]).returncode
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not CAN_HIDE, reason="needs the right to mount, to hide a folder"),
 ]

@@ -18,7 +18,7 @@ from proxytune.workflows.workspace import Workspace
 from tests.clusters import Cluster
 from tests.commands import COMMAND, ENVIRONMENT, TARGET, TINY, write_yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 
 Hear = Callable[[str], object]
 
@@ -101,7 +101,6 @@ def test_proxy_and_target_train_together_on_a_worker_as_they_do_at_home(
     assert not list((folder / "home" / "packs" / "tiny").iterdir())
 
 
-@pytest.mark.long
 def test_a_node_that_is_lost_changes_nothing(
     cluster: Cluster, folder: Path, at_home: list[dict[str, float]]
 ) -> None:

@@ -41,7 +41,7 @@ def cluster(cache: Path) -> Iterator[Cluster]:
     """A cluster, and one node more or less as tests go on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        with Cluster() as running:
+        with Cluster(nodes=2) as running:
             yield running
 
 

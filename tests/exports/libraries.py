@@ -7,13 +7,13 @@ In an environment that has the library; prints what its optimizer trains each pa
 
 import json
 import math
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 
@@ -86,8 +86,7 @@ def megatron(folder: Path, shape: dict[str, Any], projection: Any) -> tuple[Any,
     from megatron.core.transformer import TransformerConfig
     from megatron_overrides import CONFIG_OVERRIDES
 
-    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "29511"}
-    torch.distributed.init_process_group("gloo", rank=0, world_size=1)
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
     parallel_state.initialize_model_parallel()
     flags = dict(
         line.partition(" ")[::2] for line in (folder / "flags.txt").read_text().split("\n")
@@ -146,6 +145,8 @@ def main(library: str, folder: Path) -> None:
     build = {"torchtitan": torchtitan, "olmo-core": olmo_core, "megatron": megatron}[library]
     optimizer, model = build(folder, projection.document["shape"], projection)
     print(json.dumps(describe(optimizer, model)))
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -46,7 +46,13 @@ def install(library: str, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("library", WHEELS)
+@pytest.mark.parametrize(
+    "library",
+    [
+        "megatron",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("torchtitan", "olmo-core")),
+    ],
+)
 def test_a_library_s_own_groups_are_those_projected(library: str, tmp_path: Path) -> None:
     export(library, tmp_path / "export")
     install(library, tmp_path / "wheels")

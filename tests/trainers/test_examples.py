@@ -40,7 +40,9 @@ def shortened(folder: Path, name: str, **changes: Any) -> Path:
     return write_yaml(folder / name / "study.yaml", study | changes)
 
 
-@pytest.mark.parametrize("example", ["plain", "torchrun", "huggingface"])
+@pytest.mark.parametrize(
+    "example", ["plain", "huggingface", pytest.param("torchrun", marks=pytest.mark.long)]
+)
 def test_an_example_trains_as_the_built_in_trainer_does(tmp_path: Path, example: str) -> None:
     workspace, file = Workspace(tmp_path / "home"), shortened(tmp_path, example)
     theirs = run_study(file, workspace)

@@ -27,6 +27,7 @@ def study(folder: Path, script: str, **changes: Any) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_a_bowl_in_sh_and_awk_is_tuned_to_a_quarter_octave(tmp_path: Path) -> None:
     home = tmp_path / "home"
