@@ -71,9 +71,9 @@ def transfer(folder: Path, hear: Heard = lambda line, driver: None) -> dict[str,
     return {name: check[name] for name in ("losses", "updates", "clipped", "criteria")}
 
 
-def alone(folder: Path, **check: object) -> dict[str, Any]:
+def alone(folder: Path) -> dict[str, Any]:
     """The same check by one worker, in this process."""
-    target(folder, **check)
+    target(folder)
     report = run_transfer(folder / "wide.yaml", "tiny", Workspace(folder / "home")).check
     assert report is not None
     document = json.loads(report.model_dump_json())
@@ -106,15 +106,6 @@ def killed_at(words: str, count: int = 1) -> Heard:
             driver.send_signal(signal.SIGKILL)
 
     return hear
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_two_workers_train_the_check_as_one_does(folder: Path) -> None:
-    whole = alone(folder, bracket=False)
-    target(folder, bracket=False, workers=2)
-    assert_same(transfer(folder), whole)
-    assert not list((folder / "home" / "packs" / "tiny").iterdir())
 
 
 @pytest.mark.slow

@@ -201,21 +201,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {"proxy": {"tied": True}},
     "QK-norm": {"proxy": {"qk_norm": True}},
     "GELU": {"proxy": {"mlp": "gelu"}},
+    "narrow MLP": {"proxy": {"d_ff": 64}},
 }
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param({"proxy": {"d_ff": 64}}, id="narrow MLP"),
-        *(
-            pytest.param(changed, id=variant, marks=pytest.mark.long)
-            for variant, changed in VARIANTS.items()
-        ),
-    ],
-)
+@pytest.mark.parametrize("changed", VARIANTS.values(), ids=VARIANTS)
 def test_the_rules_hold_for_every_kind_of_decoder(changed: dict[str, Any]) -> None:
     """With few seeds some slopes stay undecided; none is beyond what is expected.
 

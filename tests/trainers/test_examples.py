@@ -41,7 +41,11 @@ def shortened(folder: Path, name: str, **changes: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    "example", ["plain", "huggingface", pytest.param("torchrun", marks=pytest.mark.long)]
+    "example",
+    [
+        "plain",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("torchrun", "huggingface")),
+    ],
 )
 def test_an_example_trains_as_the_built_in_trainer_does(tmp_path: Path, example: str) -> None:
     workspace, file = Workspace(tmp_path / "home"), shortened(tmp_path, example)
