@@ -9,7 +9,7 @@ The chosen point is that of the lowest loss so far. It is as good as the best wh
 (truth.py) is within 0.01 nats of the lowest. The clock starts with the process. The ways take
 turns in rounds, one seed each, so that a machine that gets slower for a while slows all of them.
 
-    python benchmarks/time_to_optimum.py --json      half an hour on two cores
+    python benchmarks/time_to_optimum.py --json      an hour on two cores
 """
 
 import json
