@@ -331,8 +331,6 @@ from proxytune.errors import InputError
 from proxytune.packs.pack import Job
 from proxytune.testing.bowls import bowl_pack
 from tests.execution.workers import start_on_cluster
-from tests.selection.test_race import race_of
-from tests.transfer.examples import candidates
 from proxytune.testing.recording import Recording
 
 folder = Path(sys.argv[1])
