@@ -14,20 +14,8 @@ from proxytune.exports.build import Projected
 from proxytune.exports.formats import FORMATS
 from proxytune.exports.report import ExportReport, write_export
 from proxytune.scaling.report import projection_report
-from proxytune.testing.packs import hyperparameters
-from tests.models.huggingface import config_of
+from tests.models.huggingface import BASE, TARGET, TUNED, config_of
 
-BASE = Shape(d_model=16, n_layers=2, n_heads=4, seq_len=16)
-TARGET = Shape(d_model=32, n_layers=3, n_heads=8, n_kv_heads=2, d_ff=72, seq_len=16)
-TUNED = hyperparameters(
-    0.03,
-    weight_decay=0.2,
-    init_std=0.25,
-    embedding_multiplier=2.0,
-    attention_multiplier=1.5,
-    residual_multiplier=0.8,
-    output_multiplier=1.5,
-)
 SEED = 3
 TRAINING = TrainingSpec(steps=20, batch_size=4, evaluations=1)
 

@@ -7,7 +7,19 @@ from torch import Tensor
 
 from proxytune.config.shape import Shape
 from proxytune.models.transformer import PackedTransformer
+from proxytune.testing.packs import hyperparameters
 
+BASE = Shape(d_model=16, n_layers=2, n_heads=4, seq_len=16)
+TARGET = Shape(d_model=32, n_layers=3, n_heads=8, n_kv_heads=2, d_ff=72, seq_len=16)
+TUNED = hyperparameters(
+    0.03,
+    weight_decay=0.2,
+    init_std=0.25,
+    embedding_multiplier=2.0,
+    attention_multiplier=1.5,
+    residual_multiplier=0.8,
+    output_multiplier=1.5,
+)
 LAYER = {
     "attention_norm.gain_KxD": "input_layernorm",
     "attention.query.weight_KxOxI": "self_attn.q_proj",

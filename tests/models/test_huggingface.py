@@ -16,21 +16,16 @@ from proxytune.data.batches import training_batch
 from proxytune.data.tokens import TokenData
 from proxytune.models.parametrize import build_model
 from proxytune.scaling.projection import project
-from proxytune.testing.packs import hyperparameters, members, pack
+from proxytune.testing.packs import members, pack
 from proxytune.training.pack import start_pack
 from proxytune.training.schedule import lr_factor
-from tests.models.huggingface import config_of, next_token_loss, weights_of
-
-BASE = Shape(d_model=16, n_layers=2, n_heads=4, seq_len=16)
-TARGET = Shape(d_model=32, n_layers=3, n_heads=8, n_kv_heads=2, d_ff=72, seq_len=16)
-TUNED = hyperparameters(
-    0.03,
-    weight_decay=0.2,
-    init_std=0.25,
-    embedding_multiplier=2.0,
-    attention_multiplier=1.5,
-    residual_multiplier=0.8,
-    output_multiplier=1.5,
+from tests.models.huggingface import (
+    BASE,
+    TARGET,
+    TUNED,
+    config_of,
+    next_token_loss,
+    weights_of,
 )
 
 
