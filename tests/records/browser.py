@@ -1,14 +1,26 @@
 """The MLflow UI, really served and really opened."""
 
+import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 PATIENCE_MS = 30_000
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 """The UI opens a chat panel on the first visit; this says that the visit is not the first."""
+
+
+def take_picture(document: str, shoot: Callable[[Path, Path, str], None]) -> None:
+    """A command that calls `shoot` with the picture's file, a home and a study's name."""
+    parser = argparse.ArgumentParser(description=document.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--home", type=Path, default=Path(".proxytune"))
+    parser.add_argument("--study", default="quickstart")
+    arguments = parser.parse_args()
+    shoot(arguments.out, arguments.home, arguments.study)
 
 
 @contextmanager

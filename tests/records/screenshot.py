@@ -3,14 +3,13 @@
 python -m tests.records.screenshot OUT.png --home .proxytune --study quickstart
 """
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from proxytune.home import Home
 from proxytune.records.ui import newest_study
 from proxytune.records.view import study_address
-from tests.records.browser import opened
+from tests.records.browser import opened, take_picture
 from tests.servers import serving
 
 SETTLE_MS = 4000
@@ -37,9 +36,4 @@ def shoot(out: Path, home: Path, study: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--home", type=Path, default=Path(".proxytune"))
-    parser.add_argument("--study", default="quickstart")
-    arguments = parser.parse_args()
-    shoot(arguments.out, arguments.home, arguments.study)
+    take_picture(__doc__, shoot)

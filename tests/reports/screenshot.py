@@ -3,13 +3,12 @@
 python -m tests.reports.screenshot OUT.png --home .proxytune --study quickstart
 """
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from proxytune.workflows.reports import run_report
 from proxytune.workflows.workspace import Workspace
-from tests.records.browser import opened
+from tests.records.browser import opened, take_picture
 
 SETTLE_MS = 1000
 
@@ -26,9 +25,4 @@ def shoot(out: Path, home: Path, study: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--home", type=Path, default=Path(".proxytune"))
-    parser.add_argument("--study", default="quickstart")
-    arguments = parser.parse_args()
-    shoot(arguments.out, arguments.home, arguments.study)
+    take_picture(__doc__, shoot)
