@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from proxytune.cli.horizon import print_horizon
-from proxytune.cli.tables import over_rule, table_of
+from proxytune.cli.tables import number, over_rule, table_of
 
 if TYPE_CHECKING:
     from proxytune.config.target import NotModelled
     from proxytune.scaling.report import ScalingReport
+    from proxytune.scaling.step_law import StepLaw
 
 SETTINGS = {
     "init_std": "init std",
@@ -52,10 +53,22 @@ def print_settings(report: "ScalingReport", title: str) -> None:
         console.print()
     if report.horizon is not None:
         print_horizon(report.horizon, report.hyperparameters)
+    if report.step_law is not None:
+        _print_step_law(console, report.step_law)
     _print_listing(console, "sources", {s: ", ".join(of) for s, of in sources.items()})
     _print_listing(console, "options", report.parameterization.model_dump())
     print_not_modelled(console, report.not_modelled)
     print_warnings(console, report.warnings)
+
+
+def _print_step_law(console: Console, law: "StepLaw") -> None:
+    """A second opinion, and what to compare it with."""
+    told = (
+        f"to compare: {law.source}, fitted to many runs with one learning rate for all "
+        f"parameters, has {number(law.learning_rate)} for {law.tokens:.3g} tokens in steps of "
+        f"{law.batch:.3g}"
+    )
+    console.print(Text(told), Text(""), sep="\n")
 
 
 def print_warnings(console: Console, warnings: Sequence[str]) -> None:

@@ -87,11 +87,15 @@ class Shape(Spec):
 
     def count_parameters(self) -> int:
         """Number of weights and gains; a tied embedding counts once."""
+        tables = self.vocab_size * self.d_model * (1 if self.tied else 2)
+        return self.count_non_embedding_parameters() + tables
+
+    def count_non_embedding_parameters(self) -> int:
+        """Number of weights and gains outside of embedding and unembedding."""
         norms = self.d_model * (2 * self.n_layers + 1)
         if self.qk_norm:
             norms += 2 * self.n_layers * self.head_dim
-        tables = self.vocab_size * self.d_model * (1 if self.tied else 2)
-        return self._block_matrices() * self.n_layers + tables + norms
+        return self._block_matrices() * self.n_layers + norms
 
     def training_flops_per_token(self) -> int:
         """Floating-point operations of the forward and backward pass, per trained token.

@@ -21,6 +21,7 @@ from proxytune.scaling.projection import (
 from proxytune.scaling.remarks import FOLDED_CLIP, remarks
 from proxytune.scaling.rules import GAIN_ROLES, Role, RoleRule, rule_table
 from proxytune.scaling.runs import Runs, run_remarks
+from proxytune.scaling.step_law import StepLaw
 
 
 class RoleFormulas(Spec):
@@ -195,6 +196,8 @@ class ScalingReport(Report):
     horizon: Horizon | None = None
     """What horizon rules multiply settings by, which `roles` and `folded` already have; None: no
     such rule is on."""
+    step_law: StepLaw | None = None
+    """What Step Law would train the target with, to compare; None: its tokens are not known."""
     warnings: tuple[str, ...] = ()
     """What to know besides."""
 
@@ -260,6 +263,7 @@ def projection_report(
         rules=Formulas.of(target, projection, parameterization, at),
         folded=Folded.of(projection, target, clip_norm),
         horizon=at,
+        step_law=StepLaw.of(target, tokens) if runs and (tokens := runs.target.tokens) else None,
         warnings=(
             *(run_remarks(runs, on_proxy, projection) if runs else ()),
             *remarks(hyperparameters, base, tuned_on, target, parameterization),
