@@ -9,11 +9,11 @@ from proxytune.packs.selection import candidates as finished
 from proxytune.selection.candidates import candidates
 from proxytune.selection.cube import Cube
 from proxytune.selection.optimum import argmins, interval
-from proxytune.selection.process import Process
+from proxytune.selection.process import Paths, Process
 from proxytune.selection.quadratic import Quadratic
 from proxytune.selection.robust import robust
 from proxytune.selection.surface import Surface, spread
-from tests.selection.studies import bowl, octaves, study_of, trials_of
+from tests.selection.studies import bowl, octaves, study_of, trial, trials_of
 
 STUDY = study_of()
 CUBE = Cube(STUDY.search.space)
@@ -78,17 +78,24 @@ def test_losses_that_differ_by_rounding_have_the_same_minimum() -> None:
     assert found[0] == found[1]
 
 
-def test_draws_of_a_process_have_its_mean_and_spread() -> None:
-    surface = surface_of(25, noise=0.03)
+def test_draws_of_a_process_have_its_mean_and_deviation() -> None:
+    process = surface_of(25, noise=0.03).model
+    assert isinstance(process, Process)
     points = CUBE.snapped(spread(3, 64))
-    drawn = np.vstack([draws.at(points) for draws in surface.model.draws(512, _rng())])
-    assert drawn.shape == (512, 64)
-    shared, own = surface.model.draws(512, _rng())[0], surface.model.draws(512, _rng())[0]
+    heights = np.log(Paths.drawn(process._whole, 2048, 0.0, _rng()).at(points))
+    mean, deviation = process._whole.predict(points, return_std=True)
+    assert np.abs(heights.mean(0) - mean).max() < 0.2 * deviation.max()
+    # 512 waves are not the whole spectrum, and 2048 draws not all.
+    assert heights.std(0) / deviation == pytest.approx(np.ones(64), abs=0.35)
+
+
+def test_draws_take_points_that_they_share_or_have_of_their_own() -> None:
+    surface, points = surface_of(25), CUBE.snapped(spread(3, 64))
+    drawn = surface.model.draws(512, _rng())
+    assert sum(draws.count for draws in drawn) == 512
+    shared, own = drawn[0], surface.model.draws(512, _rng())[0]
     each = np.broadcast_to(points, (shared.count, *points.shape))
     assert own.at(each) == pytest.approx(shared.at(points))
-    middle = np.median(drawn, axis=0)
-    spread_of = (np.quantile(drawn, 0.84, axis=0) - np.quantile(drawn, 0.16, axis=0)) / 2
-    assert np.mean(np.abs(middle - surface.mean(points)) < 2 * spread_of + 0.005) > 0.95
 
 
 def _rng() -> np.random.Generator:
@@ -169,6 +176,16 @@ def test_candidates_are_the_best_trials_and_two_points_between_them() -> None:
     for one in found[3:]:
         assert (one.number, one.value) == (None, None)
         assert bowl(one.hyperparameters.model_dump()) < 2.53
+
+
+def test_a_point_between_trials_that_one_of_them_is_close_to_is_not_raced_as_well() -> None:
+    trials = trials_of(STUDY)
+    for _ in range(3):
+        surface = Surface.of(CUBE, trials)
+        best = CUBE.params(surface.lowest(surface.mean, 512))
+        trials.append(trial(STUDY, len(trials), best, bowl(best)))
+    found = candidates(STUDY, Surface.of(CUBE, trials), finished(trials))
+    assert "surface" not in {one.origin for one in found}
 
 
 def test_a_study_of_few_trials_has_no_points_between_them() -> None:
