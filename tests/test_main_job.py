@@ -44,7 +44,7 @@ def job(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     spec = TINY | {
         "data": {"text": str(text_file)},
         # Long enough to be stopped between two of its four packs.
-        "training": TINY["training"] | {"steps": 600},
+        "training": TINY["training"] | {"steps": 400},
         "search": TINY["search"] | {"trials": TRIALS},
         "execution": {"executor": "ray", "max_packs": 1},
     }
