@@ -1,7 +1,7 @@
 """A study's outcome: from its trials to candidates, and from their race to the chosen point."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,12 +81,26 @@ class Findings:
         return Selection.of(
             ranked,
             race.tokens,
-            interval=self.interval,
+            interval=_holding(best, self.interval),
             surface=self.surface.model.kind,
             edge=self.edge,
             cliff=cliff(self.study, best.hyperparameters, self.trials),
             seeds=tuple(race.seeds),
         )
+
+
+def _holding(
+    best: Candidate, interval: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """The intervals, as wide as it takes to hold the chosen point.
+
+    They were drawn before the race, whose fresh seeds may prefer a point beyond them.
+    """
+    chosen = {name: getattr(best.hyperparameters, name) for name in interval}
+    return {
+        name: (min(low, chosen[name]), max(high, chosen[name]))
+        for name, (low, high) in interval.items()
+    }
 
 
 def ranking(race: Race) -> list[Candidate]:

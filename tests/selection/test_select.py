@@ -1,6 +1,7 @@
 """From a study's trials to its outcome: who was chosen, how sure, and what to look at."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,19 @@ def test_the_chosen_point_may_lie_between_trials() -> None:
     low, high = selection.interval["learning_rate"]
     assert low <= 0.02 <= high
     assert selection.remarks == ()
+
+
+def test_an_interval_holds_the_point_that_fresh_seeds_prefer() -> None:
+    study = study_of()
+    found = Findings.of(study, trials_of(study, noise=0.005))
+    race = found.race(Path("tokens"), Path("packs"))
+    lows = {n: c.hyperparameters.learning_rate for n, c in race.candidates.items()}
+    outside = min(lows, key=lambda number: lows[number])
+    narrow = {**found.interval, "learning_rate": (lows[outside] * 1.01, 0.1)}
+    tell(race, lambda number, seed: 2.0 if number == outside else 2.5)
+    selection = replace(found, interval=narrow).selection(race)
+    assert selection.point.learning_rate == lows[outside]
+    assert selection.interval == {**narrow, "learning_rate": (lows[outside], 0.1)}
 
 
 def test_the_same_study_gives_the_same_selection() -> None:
