@@ -10,7 +10,7 @@ its race chose. It is as good as the best where its true loss (truth.py) is with
 lowest. The clock starts with the process. The ways take turns in rounds, one seed each, so that a
 machine that gets slower for a while slows all of them.
 
-    python benchmarks/time_to_optimum.py --json      an hour and a quarter on two cores
+    python benchmarks/time_to_optimum.py --json      an hour and a half on two slow cores
 """
 
 import json
