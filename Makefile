@@ -20,8 +20,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(HOST_PYTHON) -m venv $(VENV)
-	@# Without --no-compile, pip compiles every module of every library, most of which nobody imports.
-	$(BIN)/pip install --quiet --no-compile -c $(CONSTRAINTS) -e '.[dev]'
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
 
 quickstart: install
