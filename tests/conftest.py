@@ -26,8 +26,10 @@ os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)
 os.environ["OMP_NUM_THREADS"] = "1"
 threadpool_limits(1)
 torch.set_num_threads(1)
-# A shell has SIGINT ignored by a command in the background, and so would have what tests start.
+# A shell has SIGINT ignored by a command in the background, and nohup has SIGHUP; what tests start
+# would ignore them, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
