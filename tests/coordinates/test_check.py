@@ -202,7 +202,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "QK-norm": {"proxy": {"qk_norm": True}},
     "GELU": {"proxy": {"mlp": "gelu"}},
     "narrow MLP": {"proxy": {"d_ff": 64}},
-    "bfloat16": {"training": {"batch_size": 8, "precision": "bfloat16"}},
 }
 
 
