@@ -89,13 +89,17 @@ def test_draws_of_a_process_have_its_mean_and_deviation() -> None:
     assert heights.std(0) / deviation == pytest.approx(np.ones(64), abs=0.35)
 
 
-def test_draws_take_points_that_they_share_or_have_of_their_own() -> None:
-    surface, points = surface_of(25), CUBE.snapped(spread(3, 64))
-    drawn = surface.model.draws(512, _rng())
-    assert sum(draws.count for draws in drawn) == 512
-    shared, own = drawn[0], surface.model.draws(512, _rng())[0]
+def test_draws_of_all_resamples_follow_the_surface() -> None:
+    surface = surface_of(25, noise=0.03)
+    points = CUBE.snapped(spread(3, 64))
+    drawn = np.vstack([draws.at(points) for draws in surface.model.draws(512, _rng())])
+    assert drawn.shape == (512, 64)
+    shared, own = surface.model.draws(512, _rng())[0], surface.model.draws(512, _rng())[0]
     each = np.broadcast_to(points, (shared.count, *points.shape))
     assert own.at(each) == pytest.approx(shared.at(points))
+    middle = np.median(drawn, axis=0)
+    spread_of = (np.quantile(drawn, 0.84, axis=0) - np.quantile(drawn, 0.16, axis=0)) / 2
+    assert np.mean(np.abs(middle - surface.mean(points)) < 2 * spread_of + 0.005) > 0.95
 
 
 def _rng() -> np.random.Generator:
