@@ -41,8 +41,8 @@ QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.yaml"
 WITHIN = 0.01
 """Nats."""
 TRIALS = {"default": 40, "tpe": 40, "random": 40, "reused": 96}
-"""Of each way; the rival's take about five times as long as it takes the default to get there. One
-that is not there by then counts as never."""
+"""Of each way; the rival's take about twice as long as a default study with its race. One that is
+not there by then counts as never."""
 COUNTS = (16, 32, 40, 64, 96)
 """Trials after which regret is taken."""
 TOGETHER = 1.0
