@@ -36,7 +36,7 @@ def truth() -> Surface:
     """The surface through what was recorded; records it first if nobody has."""
     if not RESULT.exists():
         record()
-    return _through(_recorded())
+    return _through(recorded())
 
 
 def _through(rows: Sequence[Row]) -> Surface:
@@ -71,7 +71,7 @@ def record() -> None:
     """Trains what is missing of all points on all seeds, and keeps it pack by pack."""
     everywhere = sobol_points(SPEC, EVERYWHERE)
     _record(everywhere, FIRST_SEEDS)
-    best, space = _through(_of(_recorded(), everywhere, FIRST_SEEDS)).best, SPEC.search.space
+    best, space = _through(_of(recorded(), everywhere, FIRST_SEEDS)).best, SPEC.search.space
     around = {name: near(entry, best[name]) for name, entry in space.items()}
     search = SPEC.search.model_copy(update={"space": around})
     close = sobol_points(SPEC.model_copy(update={"search": search}), NEAR)
@@ -82,7 +82,7 @@ def _record(points: Sequence[Point], seeds: Sequence[int]) -> None:
     with tempfile.TemporaryDirectory() as cache:
         tokens = prepare(SPEC.data, SPEC.proxy.seq_len, Path(cache))
         for seed in seeds:
-            rows = _recorded()
+            rows = recorded()
             missing = [point for point in points if not _of(rows, [point], [seed])]
             for first in range(0, len(missing), PACK):
                 of = missing[first : first + PACK]
@@ -93,7 +93,8 @@ def _record(points: Sequence[Point], seeds: Sequence[int]) -> None:
                 print(f"{len(rows)} trials", file=sys.stderr)
 
 
-def _recorded() -> list[Row]:
+def recorded() -> list[Row]:
+    """The trials on all seeds; none if nobody recorded them."""
     return pq.read_table(RESULT).to_pylist() if RESULT.exists() else []
 
 
