@@ -11,23 +11,28 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from proxytune.models.parametrize import PackGroup
 from proxytune.training.compiling import compiled_
-from proxytune.training.processes import Processes, part
+from proxytune.training.processes import Processes
 
 
 class _Flat:
     """Parameters of one role that are stepped together, and their moments."""
 
-    def __init__(self, group: PackGroup, params: Sequence[nn.Parameter], weight: Tensor) -> None:
+    def __init__(
+        self,
+        group: PackGroup,
+        params: Sequence[nn.Parameter],
+        weight: Tensor,
+        processes: Processes,
+    ) -> None:
         """`weight` is the one parameter, or a buffer (K, P) of which all are views."""
-        self.params = params
+        self.params, self._part = params, processes.part
         self.moments = {name: torch.zeros_like(weight) for name in ("mean", "square")}
         """AdamW's state, laid out as the weight is."""
-        self.weight_KxP = _view_KxP(weight)
-        self.mean_KxP, self.square_KxP = map(_view_KxP, self.moments.values())
+        self.weight_KxP = self._view_KxP(weight)
+        self.mean_KxP, self.square_KxP = map(self._view_KxP, self.moments.values())
         self.lr_Kx1 = group.lr_K[:, None]
         self.weight_decay_Kx1 = group.weight_decay_K[:, None]
         self.eps_Kx1 = group.eps_K[:, None]
@@ -35,12 +40,17 @@ class _Flat:
 
     def take_grad(self) -> Tensor:
         """The gradients (K, P), which the parameters then have no more."""
-        grads = [part(param.grad).flatten(1) for param in self.params if param.grad is not None]
+        grads = [self._part(p.grad).flatten(1) for p in self.params if p.grad is not None]
         for param in self.params:
             param.grad = None
         if self._grad_KxP is None:
             return grads[0]
         return torch.cat(grads, dim=1, out=self._grad_KxP)
+
+    def _view_KxP(self, tensor: Tensor) -> Tensor:
+        """This process's part of a tensor, members first."""
+        here = self._part(tensor)
+        return here.view(len(here), -1)
 
 
 class PackedAdamW:
@@ -59,9 +69,9 @@ class PackedAdamW:
         processes: Processes | None = None,
         compiled: bool = False,
     ) -> None:
-        self._roles = [_flatten(group) for group in groups]
-        self._flats = [flat for role in self._roles for flat in role]
         self._processes = processes or Processes()
+        self._roles = [_flatten(group, self._processes) for group in groups]
+        self._flats = [flat for role in self._roles for flat in role]
         self._beta1_Kx1, self._beta2_Kx1 = beta1_K[:, None], beta2_K[:, None]
         self._clip_norm = clip_norm
         if compiled:
@@ -135,20 +145,14 @@ class PackedAdamW:
                 start = end
 
 
-def _view_KxP(tensor: Tensor) -> Tensor:
-    """This process's part of a tensor, members first."""
-    here = part(tensor)
-    return here.view(len(here), -1)
-
-
-def _flatten(group: PackGroup) -> list[_Flat]:
+def _flatten(group: PackGroup, processes: Processes) -> list[_Flat]:
     """Moves a role's parameters into one buffer for good; sharded ones stay as they are."""
-    if isinstance(group.params[0], DTensor):
-        return [_Flat(group, [param], param.detach()) for param in group.params]
+    if processes.shards:
+        return [_Flat(group, [param], param.detach(), processes) for param in group.params]
     weight_KxP = torch.cat([param.detach().flatten(1) for param in group.params], dim=1)
     start = 0
     for param in group.params:
         size = param[0].numel()
         param.data = weight_KxP[:, start : start + size].view(param.shape)
         start += size
-    return [_Flat(group, group.params, weight_KxP)]
+    return [_Flat(group, group.params, weight_KxP, processes)]

@@ -22,7 +22,7 @@ from proxytune.training.feed import Feed
 from proxytune.training.memory import keep_freed_memory, within_memory
 from proxytune.training.optimizer import PackedAdamW
 from proxytune.training.precision import autocast
-from proxytune.training.processes import Processes
+from proxytune.training.processes import processes_of
 from proxytune.training.schedule import lr_factor
 from proxytune.training.updates import relative_updates
 
@@ -41,7 +41,7 @@ class PackTrainer:
         keep_freed_memory()
         self._pack = pack
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._processes = Processes.of(pack.job.processes, self._device)
+        self._processes = processes_of(pack.job.processes, self._device)
         self._feed = Feed(pack, self._device)
         self._step_losses: dict[int, list[float]] = {member.number: [] for member in pack.members}
         self._clipped = {member.number: 0 for member in pack.members}
