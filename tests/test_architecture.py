@@ -214,3 +214,9 @@ def test_refusing_bad_input_loads_no_library_that_trains_or_draws(
 )
 def test_starting_loads_no_heavy_library(statement: str) -> None:
     assert loaded_by(statement, STUDIES, code=0) == set()
+
+
+def test_who_asks_for_packs_loads_no_torch() -> None:
+    workflows = "proxytune.workflows.study_run, proxytune.workflows.transfer"
+    driver = f"import {workflows}, proxytune.execution.ray.executor, proxytune.trainers.choice"
+    assert "torch" not in loaded_by(driver, STUDIES, code=0)

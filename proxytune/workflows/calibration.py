@@ -1,6 +1,6 @@
 """What was measured of a shape on a device, kept in home for later studies and for `plan`.
 
-These functions run where packs train: only there the device is known.
+These functions run where packs train: only there the device is known, and torch loaded.
 """
 
 import hashlib
@@ -14,8 +14,7 @@ from proxytune.config.execution import ExecutionSpec
 from proxytune.config.shape import Shape
 from proxytune.config.training import TrainingSpec
 from proxytune.files import write_json
-from proxytune.packs.calibration import Calibration
-from proxytune.training.calibration import calibrate, device_name, pack_memory
+from proxytune.packs.calibration import Calibration, Compiling
 
 
 def kept(
@@ -25,6 +24,8 @@ def kept(
 
     Memory is that of now.
     """
+    from proxytune.training.calibration import pack_memory
+
     file = _file(folder, shape, training, execution)
     try:
         found = Calibration.model_validate_json(file.read_bytes())
@@ -39,6 +40,8 @@ def calibration_of(
     """What is known of the shape here, measured if need be."""
     found = kept(folder, shape, training, execution)
     if found is None or not found.speeds:
+        from proxytune.training.calibration import calibrate
+
         measured = calibrate(shape, training, execution)
         limits = [c.too_large for c in (found, measured) if c and c.too_large]
         found = measured.model_copy(update={"too_large": min(limits, default=None)})
@@ -46,10 +49,28 @@ def calibration_of(
     return found
 
 
+def compiling_of(
+    shape: Shape, training: TrainingSpec, execution: ExecutionSpec, members: int
+) -> Compiling | None:
+    """What torch.compile gains for a pack of so many here, measured; None where it cannot pay."""
+    from proxytune.training.calibration import calibrate_compiling
+
+    return calibrate_compiling(shape, training, execution, members)
+
+
+def memory_here() -> int:
+    """Bytes that a pack can have here if it trains alone."""
+    from proxytune.training.calibration import most_memory
+
+    return most_memory()
+
+
 def remember_too_large(
     folder: Path, shape: Shape, training: TrainingSpec, execution: ExecutionSpec, members: int
 ) -> None:
     """Keeps that a pack of so many did not fit here."""
+    from proxytune.training.calibration import device_name, pack_memory
+
     found = kept(folder, shape, training, execution) or Calibration(
         device=device_name(execution.cpus_per_pack), memory=pack_memory(execution), speeds=()
     )
@@ -59,6 +80,8 @@ def remember_too_large(
 
 
 def _file(folder: Path, shape: Shape, training: TrainingSpec, execution: ExecutionSpec) -> Path:
+    from proxytune.training.calibration import device_name
+
     device = device_name(execution.cpus_per_pack)
     key = [
         shape.model_dump(),

@@ -19,8 +19,7 @@ from proxytune.search.source import Observer, Progress
 from proxytune.search.study import Study
 from proxytune.selection.select import Findings
 from proxytune.storage.lease import Lease
-from proxytune.training.calibration import calibrate_compiling
-from proxytune.workflows.calibration import calibration_of, remember_too_large
+from proxytune.workflows.calibration import calibration_of, compiling_of, remember_too_large
 from proxytune.workflows.outcome import record_outcome
 from proxytune.workflows.workspace import Workspace
 
@@ -104,7 +103,7 @@ class StudyRun:
         members, found = self._study.pack_size or 1, None
         if members * work_of(self._study.spec) > WORTH_MEASURING:
             self._workspace.on_phase(Phase("measuring torch.compile"))
-            found = executor.call(calibrate_compiling, shape, training, execution, members)
+            found = executor.call(compiling_of, shape, training, execution, members)
         self._lease.require()
         self._study.choose_compiling(found is not None and found.pays(training.steps))
 

@@ -34,6 +34,7 @@ from proxytune.transfer.check import (
 )
 from proxytune.transfer.report import CheckReport, TransferReport, read_report, write_report
 from proxytune.transfer.verdict import Verdict, judge
+from proxytune.workflows.calibration import memory_here
 from proxytune.workflows.horizon import runs_between
 from proxytune.workflows.studies import find_studies, find_study
 from proxytune.workflows.workspace import Workspace
@@ -150,10 +151,8 @@ class Transfer:
         alone = [pack for pack in packs if pack.job.workers == 1 and pack.job.gpus is None]
         if self.workspace.address is not None or self.study.spec.trainer is not None or not alone:
             return
-        from proxytune.training.calibration import most_memory
-
         largest = max(alone, key=lambda pack: pack.shape.count_parameters())
-        count, memory = largest.shape.count_parameters(), executor.call(most_memory)
+        count, memory = largest.shape.count_parameters(), executor.call(memory_here)
         if count * BYTES_PER_PARAMETER > memory:
             raise InputError(
                 f"the check of {self.target.name!r}: {count:.3g} parameters need at least "

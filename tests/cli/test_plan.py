@@ -66,7 +66,7 @@ def test_the_function_gives_what_the_command_prints(
     planned: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else it is what is free at the moment.
-    monkeypatch.setattr(calibration, "pack_memory", lambda execution: 10**10)
+    monkeypatch.setattr("proxytune.training.calibration.pack_memory", lambda execution: 10**10)
     home = planned[0] / "home"
     printed = json.loads(proxytune("plan", "--target", LLAMA, "--json", "--home", home).stdout)
     report = make_plan(LLAMA, workspace=Workspace(home))

@@ -12,7 +12,6 @@ from typing import Any
 
 from ray import train
 from ray.train.collective import broadcast_from_rank_zero
-from ray.train.torch import TorchTrainer
 from ray.util.queue import Queue
 
 from proxytune.errors import PackLost, RunError
@@ -87,6 +86,9 @@ class JobRunner:
                     return PackLost(self._end)
 
     def _fit(self, processes: int, work: dict[str, Any], needs: Needs) -> None:
+        # Not where no job trains: it loads torch.
+        from ray.train.torch import TorchTrainer
+
         with tempfile.TemporaryDirectory(prefix="proxytune-train-") as scratch:
             trainer = TorchTrainer(
                 train_as_worker,
