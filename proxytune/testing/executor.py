@@ -98,7 +98,9 @@ class ExecutorContract:
     def test_a_pack_that_does_not_fit_is_given_back_for_its_halves(
         self, squeezed: Recording
     ) -> None:
-        assert squeezed.split == ["vast", "boundless", "boundless-0"]
+        # Packs train beside each other, so only a pack and its own halves have an order.
+        assert sorted(squeezed.split) == ["boundless", "boundless-0", "vast"]
+        assert squeezed.split.index("boundless") < squeezed.split.index("boundless-0")
         assert {"vast-0", "vast-2", "plain"} == set(squeezed.finished)
         assert squeezed.steps("vast", 0) == [FIRST]
         assert [squeezed.steps("vast-0", n) for n in range(3)] == [STEPS, STEPS, []]

@@ -14,6 +14,7 @@ SETTINGS = {
     "RAY_TRAIN_V2_ENABLED": "1",  # by default only in newer versions
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # stop.py has ours
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # Packs keeps to the slots; by default one at a time
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard files nobody reads
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
