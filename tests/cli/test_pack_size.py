@@ -51,19 +51,6 @@ def test_the_size_is_measured_once_and_kept(auto_file: Path, tmp_path: Path) -> 
     assert kept(home).speeds == measured.speeds
 
 
-@pytest.mark.parametrize("contents", ['{"speeds": "of another version"}', "torn", "[]"])
-def test_a_measurement_that_cannot_be_read_is_made_again(
-    auto_file: Path, tmp_path: Path, contents: str
-) -> None:
-    home = tmp_path / "home"
-    assert proxytune("study", "create", auto_file, "--home", home).exit_code == 0
-    (file,) = Home(home).calibrations.iterdir()
-    file.write_text(contents)
-    assert proxytune("study", "delete", "tiny", "--yes", "--home", home).exit_code == 0
-    assert proxytune("study", "create", auto_file, "--home", home).exit_code == 0
-    assert kept(home).speeds
-
-
 def test_memory_that_ends_is_no_crash_and_is_remembered(
     auto_file: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
