@@ -98,6 +98,7 @@ def test_a_home_that_cannot_be_written_can_be_read(study_file: Path) -> None:
 
 
 @needs_mount
+@pytest.mark.long
 def test_evidence_on_a_full_disk_is_told_in_one_line(study_file: Path) -> None:
     write_yaml(
         study_file.parent / "evidence.yaml",
