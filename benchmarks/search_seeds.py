@@ -1,6 +1,6 @@
 """Should the trials of a search share a seed? And how soon can noise let one find a good point?
 
-python benchmarks/search_seeds.py [--json]      a minute on one core; trains nothing
+python benchmarks/search_seeds.py [--json]      seconds; trains nothing
 
 A search is N of the quickstart's recorded trials (truth.py: 96 points, each on 8 seeds), drawn
 without replacement. Its trials have one seed, or one for each pack, or each its own, of the first
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from machine import machine
-from truth import SEEDS, SPEC, recorded, truth
+from truth import SEEDS, by_point, recorded, truth, whole
 
 SEARCHES = 4000
 WITHIN = 0.01
@@ -39,16 +39,12 @@ WAYS: Mapping[str, Callable[[int, np.random.Generator], Places]] = {
 
 def losses_and_regrets() -> tuple[Array, Array]:
     """Last losses (points, seeds), and the regret of each point."""
-    names = list(SPEC.search.space)
-    by_point: dict[tuple[float, ...], dict[int, float]] = {}
-    for row in recorded():
-        whole = len(row["losses"]) == SPEC.training.evaluations
-        at = by_point.setdefault(tuple(row[name] for name in names), {})
-        at[row["seed"]] = row["losses"][-1] if whole else np.inf
-    surface = truth()
-    curves = surface.curves([dict(zip(names, point, strict=True)) for point in by_point])
-    regrets = [np.inf if curve is None else curve[-1] - surface.minimum for curve in curves]
-    return np.array([[of[seed] for seed in SEEDS] for of in by_point.values()]), np.array(regrets)
+    points, trials = zip(*by_point(recorded()), strict=True)
+    by_seed = [
+        {row["seed"]: row["losses"][-1] if whole(row) else np.inf for row in of} for of in trials
+    ]
+    losses_PxS = np.array([[of[seed] for seed in SEEDS] for of in by_seed])
+    return losses_PxS, np.array(truth().regrets(points))
 
 
 def search(losses_PxS: Array, trials: int, way: str, rng: np.random.Generator) -> tuple[int, int]:

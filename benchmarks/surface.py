@@ -3,6 +3,7 @@
 Shapes, as suffixes of names: N trials, D dimensions of the space, E evaluations.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -79,6 +80,13 @@ class Surface:
         return [
             None if diverged else losses_E
             for losses_E, diverged in zip(losses_NxE, diverged_N, strict=True)
+        ]
+
+    def regrets(self, params: Sequence[Mapping[str, float]]) -> list[float]:
+        """The last loss at each point above the lowest; infinite where a trial diverges."""
+        return [
+            math.inf if losses_E is None else float(losses_E[-1]) - self.minimum
+            for losses_E in self.curves(params)
         ]
 
     def observed(self, losses_E: Array, deviation: float) -> Array:

@@ -121,8 +121,7 @@ def reused(path: Path) -> list[Outcome]:
 def judged(outcomes: Sequence[Outcome], answer: Outcome, surface: Surface, began: float) -> Found:
     """When the chosen point was as good as the best, and how good it was after some trials."""
     in_order = sorted(outcomes, key=lambda outcome: outcome.ended)
-    curves = surface.curves([outcome.params for outcome in (*in_order, answer)])
-    regrets = [math.inf if curve is None else curve[-1] - surface.minimum for curve in curves]
+    regrets = surface.regrets([outcome.params for outcome in (*in_order, answer)])
     chosen = [
         min(range(count), key=lambda nth: in_order[nth].loss)
         for count in range(1, len(in_order) + 1)
@@ -145,7 +144,7 @@ def judged(outcomes: Sequence[Outcome], answer: Outcome, surface: Surface, began
 
 
 def _finite(regret: float) -> float | None:
-    return float(regret) if math.isfinite(regret) else None
+    return regret if math.isfinite(regret) else None
 
 
 def find(way: str, seed: int, surface: Surface, folder: Path) -> Found:

@@ -41,20 +41,24 @@ def truth() -> Surface:
 
 def _through(rows: Sequence[Row]) -> Surface:
     """Through the mean over seeds at each point; every seed had all points."""
-    names = list(SPEC.search.space)
-    by_point: dict[tuple[float, ...], list[Row]] = {}
-    for row in rows:
-        by_point.setdefault(tuple(row[name] for name in names), []).append(row)
     means = [
-        dict(zip(names, point, strict=True))
-        | {"losses": [mean(row["losses"][-1] for row in of)] if _whole(of) else []}
-        for point, of in by_point.items()
+        point | {"losses": [mean(row["losses"][-1] for row in of)] if all(map(whole, of)) else []}
+        for point, of in by_point(rows)
     ]
     return Surface(SPEC.search.space, means, floor=FLOOR)
 
 
-def _whole(rows: Sequence[Row]) -> bool:
-    return all(len(row["losses"]) == SPEC.training.evaluations for row in rows)
+def by_point(rows: Sequence[Row]) -> list[tuple[Point, list[Row]]]:
+    """The points, each with its trials."""
+    names, found = list(SPEC.search.space), dict[tuple[float, ...], list[Row]]()
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return [(dict(zip(names, point, strict=True)), of) for point, of in found.items()]
+
+
+def whole(row: Row) -> bool:
+    """Whether a trial did not diverge."""
+    return len(row["losses"]) == SPEC.training.evaluations
 
 
 def near(entry: SpaceEntry, value: float) -> SpaceEntry:
