@@ -143,8 +143,18 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
         monkeypatch.setattr(optuna.Study, name, counted)
 
 
-# What is written in which order is the same everywhere; that all storages grow, other tests say.
-@pytest.mark.parametrize("opened", ["memory", "sqlite"], indirect=True)
+# What is written in which order is the same everywhere, so two storages do where time is short.
+@pytest.mark.parametrize(
+    "opened",
+    [
+        *("memory", "sqlite"),
+        *(
+            pytest.param(n, marks=[pytest.mark.slow, pytest.mark.long])
+            for n in ("journal", "postgres")
+        ),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("after", range(5))
 @pytest.mark.parametrize("verb", ["extend", "enqueue"])
 def test_a_study_that_is_killed_while_it_grows_can_go_on(
